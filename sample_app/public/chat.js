@@ -1,0 +1,218 @@
+// Ties the page together: the session in connection.js, the elements in index.html, and what the user does.
+
+import { Banner } from './banner.js';
+import { Connection } from './connection.js';
+import { byId, memberRow, roomRow } from './elements.js';
+import { Log } from './log.js';
+import { loadRooms, openMemory, saveRooms } from './memory.js';
+import { Outbox } from './outbox.js';
+import { Typing } from './typing.js';
+
+const memory = openMemory();
+const clock = {
+  now: () => Date.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+let session = null;
+let active = null; // the room on the screen
+const banner = new Banner(() => session.wake());
+const typing = new Typing(() => session.typing(active.name));
+const log = new Log({ fetchBefore, onEdit: editAgain });
+
+function openSocket() {
+  const address = new URL('ws', location.href);
+  address.protocol = address.protocol.replace('http', 'ws');
+  return new WebSocket(address);
+}
+
+async function fetchBefore(room, after, limit) {
+  const answer = await fetch(`api/rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${limit}`).catch(() => null);
+  if (!answer?.ok) {
+    notice('Earlier messages could not be read. Try again in a moment.');
+    return [];
+  }
+  return (await answer.json()).messages;
+}
+
+// --- session ---
+
+function enter(name) {
+  memory.set('chat.name', name);
+  log.me = name;
+  byId('me').textContent = name;
+  byId('entrance').hidden = true;
+  byId('chat').hidden = false;
+  session = new Connection({
+    name, open: openSocket, clock, random: Math.random, outbox: new Outbox(memory, name), onChange,
+  });
+  for (const [room, read] of loadRooms(memory)) session.join(room, read);
+  choose(session.rooms.keys().next().value);
+  session.start();
+}
+
+function askName(problem) {
+  session?.stop();
+  byId('chat').hidden = true;
+  byId('entrance').hidden = false;
+  byId('name').value = memory.get('chat.name') ?? '';
+  byId('name-problem').textContent = problem;
+  byId('name').focus();
+}
+
+const changes = {
+  status: () => showStatus(),
+  rooms: () => showRooms(),
+  messages: (event) => showMessages(event),
+  outbox: (event) => event.room === active.name && showOutbox(),
+  presence: (event) => event.room === active?.name && showMembers(),
+  typing: (event) => event.room === active.name && event.from !== session.name && typing.heard(event.from),
+  notice: (event) => notice(event.text),
+};
+
+function onChange(event) {
+  changes[event.type](event);
+}
+
+function showStatus() {
+  const { state, reason } = session.status;
+  banner.show(session.status);
+  if (state === 'refused' && session.status.worker === null) askName(reason);
+}
+
+function showMessages({ room, fresh, added }) {
+  if (room !== active.name) return showRooms();
+  if (fresh) log.show(active, session.outbox.in(room));
+  else log.append(added);
+  log.showPending(session.outbox.in(room));
+  for (const message of added) typing.stopped(message.from);
+  markRead();
+}
+
+function showOutbox() {
+  log.showPending(session.outbox.in(active.name));
+  byId('rename').disabled = session.outbox.unsent > 0;
+}
+
+// --- rooms ---
+
+function choose(name) {
+  active = session.rooms.get(name);
+  typing.clear();
+  byId('room-title').textContent = name;
+  byId('leave').hidden = session.rooms.size === 1;
+  log.show(active, session.outbox.in(name));
+  showMembers();
+  markRead();
+}
+
+function markRead() {
+  if (document.visibilityState === 'visible') active.markRead();
+  showRooms();
+}
+
+function showRooms() {
+  const rooms = [...session.rooms.values()];
+  const focused = document.activeElement?.closest('#rooms') ? active?.name : null;
+  byId('rooms').replaceChildren(...rooms.map((room) => roomRow(room, room === active, choose)));
+  if (focused) byId('rooms').querySelector('[aria-current]').focus();
+  const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
+  document.title = unread > 0 ? `(${unread}) Chat` : 'Chat';
+  saveRooms(memory, rooms);
+}
+
+function showMembers() {
+  const { members } = active;
+  byId('people-count').textContent = members.length === 1 ? '1 person' : `${members.length} people`;
+  byId('members').replaceChildren(...members.map(memberRow));
+}
+
+function leave() {
+  session.leave(active.name);
+  choose(session.rooms.keys().next().value);
+  byId('text').focus();
+}
+
+function step(by) {
+  const names = [...session.rooms.keys()];
+  const index = names.indexOf(active.name) + by + names.length;
+  choose(names[index % names.length]);
+}
+
+// --- writing ---
+
+function send() {
+  const box = byId('text');
+  const text = box.value.trim();
+  if (text === '') return;
+  notice('');
+  box.value = '';
+  typing.sent();
+  log.toBottom();
+  session.send(active.name, text);
+}
+
+function editAgain(item) {
+  session.outbox.discard(item.cid);
+  showOutbox();
+  const box = byId('text');
+  box.value = box.value === '' ? item.text : `${box.value}\n${item.text}`;
+  box.focus();
+}
+
+function notice(text) {
+  byId('notice').textContent = text;
+}
+
+// --- what the user does ---
+
+function onSubmit(id, action) {
+  byId(id).addEventListener('submit', (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+onSubmit('name-form', () => {
+  const name = byId('name').value.normalize('NFC').trim();
+  if (name !== '') enter(name);
+  byId('text').focus();
+});
+
+onSubmit('join-form', () => {
+  const name = byId('room-name').value.normalize('NFC').trim();
+  if (name === '') return;
+  byId('room-name').value = '';
+  session.join(name);
+  choose(name);
+});
+
+onSubmit('send-form', send);
+
+byId('text').addEventListener('input', () => typing.composing());
+byId('text').addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  send();
+});
+
+byId('leave').addEventListener('click', leave);
+byId('rename').addEventListener('click', () => askName(''));
+document.addEventListener('keydown', (event) => {
+  if (byId('chat').hidden || !event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key)) return;
+  event.preventDefault();
+  step(event.key === 'ArrowUp' ? -1 : 1);
+});
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState !== 'visible' || byId('chat').hidden) return;
+  session.wake();
+  markRead();
+});
+window.addEventListener('online', () => session?.wake());
+
+const known = memory.get('chat.name');
+if (known) enter(known);
+else askName('');
