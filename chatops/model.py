@@ -1,0 +1,239 @@
+"""The values everything else speaks in: App, Release, State, Goal, Step, Plan. No door, no asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from chatops.redact import Secret
+
+# ---------------------------------------------------------------- what the user wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """A secret of `length` random bytes that is made on the target once and never leaves it."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromEnv:
+    """A secret in an environment variable of the operator."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """A secret in a file that only its owner may read (0600)."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FromCommand:
+    """A secret on the standard output of a command (an argument list; no shell)."""
+
+    arguments: tuple[str, ...]
+
+
+SecretReference = Generate | FromEnv | FromFile | FromCommand
+Environment = Mapping[str, str | Secret | Generate]
+"""What the app's workers get: plain values, secrets, and secrets that the target makes itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The app as the file describes it; `path` is absolute."""
+
+    name: str
+    path: Path
+    health: str = "/health"
+    websocket: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- what is there
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One packed version of the app. `archive` is a deterministic tar; `digest` its SHA-256 in hex; `id` follows from it."""
+
+    id: str
+    digest: str
+    archive: Path
+    created: float
+    by: str
+    git: str | None = None
+
+
+ReleaseState = Literal["current", "warm", "kept", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRelease:
+    """A release that the target still has; `created` in epoch seconds."""
+
+    id: str
+    state: ReleaseState
+    created: float | None = None
+    by: str | None = None
+    git: str | None = None
+
+
+WorkerState = Literal["starting", "up", "stopping", "down", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process of the app. CPU in percent of one core, memory in bytes (RSS), uptime in seconds."""
+
+    name: str
+    host: str
+    state: WorkerState
+    pid: int | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    restarts: int | None = None
+    uptime_seconds: float | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who is changing the target: a person, what they run, since when (epoch seconds)."""
+
+    who: str
+    what: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a target has now. Targets extend it with facts of their own."""
+
+    target: str
+    kind: str
+    url: str | None = None
+    releases: tuple[KeptRelease, ...] = ()
+    workers: tuple[Worker, ...] = ()
+    lock: Lock | None = None
+
+    @property
+    def release(self) -> KeptRelease | None:
+        """The release that serves now."""
+        return next((kept for kept in self.releases if kept.state == "current"), None)
+
+
+# ---------------------------------------------------------------- what is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Make `release` serve, with this environment."""
+
+    release: Release
+    env: Environment = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Make a kept release serve again; `to` None: leave nothing of ours serving. `bad` is marked as such."""
+
+    to: str | None
+    bad: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Run this many workers (per app host)."""
+
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Replace every worker by a fresh one of the same release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take the app away; with `purge` also what we installed for it."""
+
+    purge: bool = False
+
+
+Goal = Deploy | Rollback | Scale | Restart | Remove
+
+# ---------------------------------------------------------------- what will be done
+
+Reason = Literal["create", "change", "remove", "skip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that will be done. `detail` is redacted; `limit` in seconds. Targets extend it with how."""
+
+    name: str
+    title: str
+    reason: Reason = "change"
+    detail: str = ""
+    limit: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What must hold after a phase: `answers` good answers in a row at `url`, from `release` where it says one."""
+
+    url: str
+    release: str | None = None
+    answers: int = 3
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Steps that are carried out together, and the gate that follows them."""
+
+    name: str
+    steps: tuple[Step, ...]
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A goal and the phases that reach it; `notices` are what the operator should know before."""
+
+    goal: Goal
+    phases: tuple[Phase, ...] = ()
+    release: str | None = None
+    notices: tuple[str, ...] = ()
+
+    def steps(self) -> Iterator[Step]:
+        """Every step, in order."""
+        return (step for phase in self.phases for step in phase.steps)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be done."""
+        return any(step.reason != "skip" for step in self.steps())
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every time limit of the tool, in seconds."""
+
+    connect: float = 10.0
+    answer: float = 5.0
+    inspect: float = 30.0
+    boot: float = 60.0
+    drain: float = 20.0
+    reattach: float = 120.0
+
+
+LIMITS = Limits()

@@ -1,0 +1,1 @@
+"""The places where an app can live: one folder each."""

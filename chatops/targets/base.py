@@ -1,0 +1,59 @@
+"""What every target implements, as one protocol; there is no base class."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from chatops.events import Event, LogLine
+from chatops.model import Goal, Phase, Plan, State, Worker
+
+StateT = TypeVar("StateT", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `doctor`: what was looked at, how it stands, and advice where it is not `ok`."""
+
+    name: str
+    status: Literal["ok", "warning", "error"]
+    message: str
+    hint: str = ""
+
+
+class Target(Protocol[StateT]):
+    """A named place where the app can live. Every method but `plan` may raise TargetError."""
+
+    name: str
+    kind: str
+
+    async def inspect(self) -> StateT:
+        """What is there now; reads only."""
+
+    def plan(self, state: StateT, goal: Goal) -> Plan:
+        """What would reach `goal` from `state`. Pure. Raises ConfigError for a goal that can't be."""
+
+    def carry_out(self, plan: Plan, phase: Phase) -> AsyncIterator[Event]:
+        """Does one phase of a plan. Raises StepFailed, Unhealthy, Locked, UnknownOutcome."""
+
+    def attach(self) -> AsyncIterator[Event]:
+        """Joins what is being carried out on the target, from its first event. Raises TargetError when nothing is."""
+
+    def script(self, plan: Plan) -> str:
+        """The programs of a plan as text to read. Raises ConfigError where the target has none."""
+
+    def logs(self, tail: int, follow: bool, since: float | None) -> AsyncIterator[LogLine]:
+        """The last `tail` lines (or those since an epoch time), then live ones when `follow`."""
+
+    async def workers(self) -> Sequence[Worker]:
+        """Every worker with its CPU and memory; called about once a second."""
+
+    async def run(self, arguments: Sequence[str]) -> int:
+        """A one-off command in the app's environment, on the operator's terminal; gives its exit code."""
+
+    async def doctor(self) -> Sequence[Finding]:
+        """A read-only look at what a deploy would need."""
+
+    async def close(self) -> None:
+        """Gives back connections and threads."""
