@@ -1,218 +1,229 @@
 // Ties the page together: the session in connection.js, the elements in index.html, and what the user does.
 
-import { Banner } from './banner.js';
-import { Connection } from './connection.js';
-import { byId, memberRow, roomRow } from './elements.js';
-import { Log } from './log.js';
-import { loadRooms, openMemory, saveRooms } from './memory.js';
-import { Outbox } from './outbox.js';
-import { Typing } from './typing.js';
+import { Banner } from './banner.js'
+import { Connection } from './connection.js'
+import { byId, element, memberRow, roomRow } from './elements.js'
+import { Log } from './log.js'
+import { loadRooms, openMemory, saveRooms } from './memory.js'
+import { isRoom, ROOM_RULE, tidy } from './names.js'
+import { Outbox } from './outbox.js'
+import { Typing } from './typing.js'
 
-const memory = openMemory();
+const memory = openMemory()
 const clock = {
   now: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
+    const timer = setTimeout(callback, ms)
+    return () => clearTimeout(timer)
   },
-};
+}
 
-let session = null;
-let active = null; // the room on the screen
-const banner = new Banner(() => session.wake());
-const typing = new Typing(() => session.typing(active.name));
-const log = new Log({ fetchBefore, onEdit: editAgain });
+let session = null
+let active = null // the room on the screen
+const banner = new Banner(() => session.wake())
+const typing = new Typing(() => session.typing(active.name))
+const log = new Log({ fetchBefore, onEdit: editAgain })
 
 function openSocket() {
-  const address = new URL('ws', location.href);
-  address.protocol = address.protocol.replace('http', 'ws');
-  return new WebSocket(address);
+  const address = new URL('ws', location.href)
+  address.protocol = address.protocol.replace('http', 'ws')
+  return new WebSocket(address)
 }
 
 async function fetchBefore(room, after, limit) {
-  const answer = await fetch(`api/rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${limit}`).catch(() => null);
+  const answer = await fetch(`api/rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${limit}`).catch(() => null)
   if (!answer?.ok) {
-    notice('Earlier messages could not be read. Try again in a moment.');
-    return [];
+    notice('Earlier messages could not be read. Try again in a moment.')
+    return []
   }
-  return (await answer.json()).messages;
+  return (await answer.json()).messages
 }
 
 // --- session ---
 
 function enter(name) {
-  memory.set('chat.name', name);
-  log.me = name;
-  byId('me').textContent = name;
-  byId('entrance').hidden = true;
-  byId('chat').hidden = false;
+  memory.set('chat.name', name)
+  log.me = name
+  byId('me').textContent = name
+  byId('entrance').hidden = true
+  byId('chat').hidden = false
   session = new Connection({
     name, open: openSocket, clock, random: Math.random, outbox: new Outbox(memory, name), onChange,
-  });
-  for (const [room, read] of loadRooms(memory)) session.join(room, read);
-  choose(session.rooms.keys().next().value);
-  session.start();
+  })
+  for (const [room, read] of loadRooms(memory)) session.join(room, read)
+  choose(session.rooms.keys().next().value)
+  session.start()
 }
 
 function askName(problem) {
-  session?.stop();
-  byId('chat').hidden = true;
-  byId('entrance').hidden = false;
-  byId('name').value = memory.get('chat.name') ?? '';
-  byId('name-problem').textContent = problem;
-  byId('name').focus();
+  session?.stop()
+  byId('chat').hidden = true
+  byId('entrance').hidden = false
+  byId('name').value = memory.get('chat.name') ?? ''
+  byId('name-problem').textContent = problem
+  byId('name').focus()
 }
 
 const changes = {
   status: () => showStatus(),
   rooms: () => showRooms(),
   messages: (event) => showMessages(event),
-  outbox: (event) => event.room === active.name && showOutbox(),
+  outbox: () => showOutbox(),
   presence: (event) => event.room === active?.name && showMembers(),
   typing: (event) => event.room === active.name && event.from !== session.name && typing.heard(event.from),
   notice: (event) => notice(event.text),
-};
+}
 
 function onChange(event) {
-  changes[event.type](event);
+  changes[event.type](event)
 }
 
 function showStatus() {
-  const { state, reason } = session.status;
-  banner.show(session.status);
-  if (state === 'refused' && session.status.worker === null) askName(reason);
+  const { state, reason } = session.status
+  banner.show(session.status)
+  if (state !== 'online') typing.clear()
+  if (state === 'refused' && session.status.worker === null) askName(reason)
 }
 
 function showMessages({ room, fresh, added }) {
-  if (room !== active.name) return showRooms();
-  if (fresh) log.show(active, session.outbox.in(room));
-  else log.append(added);
-  log.showPending(session.outbox.in(room));
-  for (const message of added) typing.stopped(message.from);
-  markRead();
+  if (room !== active.name) return showRooms()
+  if (fresh) log.show(active)
+  else log.append(added)
+  showOutbox()
+  for (const message of added) typing.stopped(message.from)
+  markRead()
 }
 
+// What is not sent yet belongs to this name and this room, so both stay until it is.
 function showOutbox() {
-  log.showPending(session.outbox.in(active.name));
-  byId('rename').disabled = session.outbox.unsent > 0;
+  const waiting = session.outbox.in(active.name)
+  log.showPending(waiting)
+  byId('rename').disabled = session.outbox.unsent > 0
+  byId('leave').disabled = waiting.length > 0
 }
 
 // --- rooms ---
 
 function choose(name) {
-  active = session.rooms.get(name);
-  typing.clear();
-  byId('room-title').textContent = name;
-  byId('leave').hidden = session.rooms.size === 1;
-  log.show(active, session.outbox.in(name));
-  showMembers();
-  markRead();
+  active = session.rooms.get(name)
+  typing.clear()
+  byId('room-title').textContent = name
+  byId('leave').hidden = session.rooms.size === 1
+  log.show(active)
+  showOutbox()
+  showMembers()
+  markRead()
 }
 
 function markRead() {
-  if (document.visibilityState === 'visible') active.markRead();
-  showRooms();
+  if (document.visibilityState === 'visible') active.markRead()
+  showRooms()
 }
 
 function showRooms() {
-  const rooms = [...session.rooms.values()];
-  const focused = document.activeElement?.closest('#rooms') ? active?.name : null;
-  byId('rooms').replaceChildren(...rooms.map((room) => roomRow(room, room === active, choose)));
-  if (focused) byId('rooms').querySelector('[aria-current]').focus();
-  const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
-  document.title = unread > 0 ? `(${unread}) Chat` : 'Chat';
-  saveRooms(memory, rooms);
+  const rooms = [...session.rooms.values()]
+  const focused = document.activeElement?.closest('#rooms') ? active?.name : null
+  byId('rooms').replaceChildren(...rooms.map((room) => roomRow(room, room === active, choose)))
+  if (focused) byId('rooms').querySelector('[aria-current]').focus()
+  const unread = rooms.reduce((sum, room) => sum + room.unread, 0)
+  document.title = unread > 0 ? `(${unread}) Chat` : 'Chat'
+  saveRooms(memory, rooms)
 }
 
 function showMembers() {
-  const { members } = active;
-  byId('people-count').textContent = members.length === 1 ? '1 person' : `${members.length} people`;
-  byId('members').replaceChildren(...members.map(memberRow));
+  const { members, people } = active
+  const more = people - members.length
+  byId('people-count').textContent = people === 1 ? '1 person' : `${people} people`
+  byId('members').replaceChildren(...members.map(memberRow))
+  if (more > 0) byId('members').append(element('li', 'more', `and ${more} more`))
 }
 
 function leave() {
-  session.leave(active.name);
-  choose(session.rooms.keys().next().value);
-  byId('text').focus();
+  session.leave(active.name)
+  choose(session.rooms.keys().next().value)
+  byId('text').focus()
 }
 
 function step(by) {
-  const names = [...session.rooms.keys()];
-  const index = names.indexOf(active.name) + by + names.length;
-  choose(names[index % names.length]);
+  const names = [...session.rooms.keys()]
+  const index = names.indexOf(active.name) + by + names.length
+  choose(names[index % names.length])
 }
 
 // --- writing ---
 
 function send() {
-  const box = byId('text');
-  const text = box.value.trim();
-  if (text === '') return;
-  notice('');
-  box.value = '';
-  typing.sent();
-  log.toBottom();
-  session.send(active.name, text);
+  const box = byId('text')
+  const text = box.value.trim()
+  if (text === '') return
+  notice('')
+  box.value = ''
+  typing.sent()
+  log.toBottom()
+  session.send(active.name, text)
 }
 
 function editAgain(item) {
-  session.outbox.discard(item.cid);
-  showOutbox();
-  const box = byId('text');
-  box.value = box.value === '' ? item.text : `${box.value}\n${item.text}`;
-  box.focus();
+  session.outbox.discard(item.cid)
+  showOutbox()
+  const box = byId('text')
+  box.value = box.value === '' ? item.text : `${box.value}\n${item.text}`
+  box.focus()
 }
 
 function notice(text) {
-  byId('notice').textContent = text;
+  byId('notice').textContent = text
 }
 
 // --- what the user does ---
 
 function onSubmit(id, action) {
   byId(id).addEventListener('submit', (event) => {
-    event.preventDefault();
-    action();
-  });
+    event.preventDefault()
+    action()
+  })
 }
 
 onSubmit('name-form', () => {
-  const name = byId('name').value.normalize('NFC').trim();
-  if (name !== '') enter(name);
-  byId('text').focus();
-});
+  const name = tidy(byId('name').value)
+  if (name === '') return
+  enter(name)
+  byId('text').focus()
+})
 
 onSubmit('join-form', () => {
-  const name = byId('room-name').value.normalize('NFC').trim();
-  if (name === '') return;
-  byId('room-name').value = '';
-  session.join(name);
-  choose(name);
-});
+  const name = tidy(byId('room-name').value)
+  notice(isRoom(name) ? '' : ROOM_RULE)
+  if (!isRoom(name)) return
+  byId('room-name').value = ''
+  session.join(name)
+  choose(name)
+  byId('text').focus()
+})
 
-onSubmit('send-form', send);
+onSubmit('send-form', send)
 
-byId('text').addEventListener('input', () => typing.composing());
+byId('text').addEventListener('input', () => typing.composing())
 byId('text').addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  send();
-});
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+  event.preventDefault()
+  send()
+})
 
-byId('leave').addEventListener('click', leave);
-byId('rename').addEventListener('click', () => askName(''));
+byId('leave').addEventListener('click', leave)
+byId('rename').addEventListener('click', () => askName(''))
 document.addEventListener('keydown', (event) => {
-  if (byId('chat').hidden || !event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key)) return;
-  event.preventDefault();
-  step(event.key === 'ArrowUp' ? -1 : 1);
-});
+  if (byId('chat').hidden || !event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key)) return
+  event.preventDefault()
+  step(event.key === 'ArrowUp' ? -1 : 1)
+})
 document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState !== 'visible' || byId('chat').hidden) return;
-  session.wake();
-  markRead();
-});
-window.addEventListener('online', () => session?.wake());
+  if (document.visibilityState !== 'visible' || byId('chat').hidden) return
+  session.wake()
+  markRead()
+})
+window.addEventListener('online', () => session?.wake())
 
-const known = memory.get('chat.name');
-if (known) enter(known);
-else askName('');
+const known = memory.get('chat.name')
+if (known) enter(known)
+else askName('')

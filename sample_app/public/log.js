@@ -1,98 +1,97 @@
 // The message log of the room on the screen: adds rows, keeps the place, loads earlier messages.
 
-import { byId, messageRow, pendingRow } from './elements.js';
+import { byId, messageRow, pendingRow } from './elements.js'
 
-const NEAR_BOTTOM_PX = 80;
-const PAGE = 50;
+const NEAR_BOTTOM_PX = 80
+const PAGE = 50
 
 export class Log {
-  #box = byId('log');
-  #list = byId('messages');
-  #pending = byId('pending');
-  #earlier = byId('earlier');
-  #newest = byId('newest');
-  #room = null;
-  #following = true;
+  #box = byId('log')
+  #list = byId('messages')
+  #pending = byId('pending')
+  #earlier = byId('earlier')
+  #newest = byId('newest')
+  #room = null
+  #following = true
 
   // `fetchBefore(room, after, limit)` gives older messages; `onEdit(item)` gets a refused message back.
   constructor({ me, fetchBefore, onEdit }) {
-    this.me = me;
-    this.fetchBefore = fetchBefore;
-    this.onEdit = onEdit;
-    this.#box.addEventListener('scroll', () => this.#noteScroll());
-    this.#newest.addEventListener('click', () => this.toBottom());
-    this.#earlier.addEventListener('click', () => this.#showEarlier());
-    new ResizeObserver(() => this.#keepPlace()).observe(this.#box);
+    this.me = me
+    this.fetchBefore = fetchBefore
+    this.onEdit = onEdit
+    this.#box.addEventListener('scroll', () => this.#noteScroll())
+    this.#newest.addEventListener('click', () => this.toBottom())
+    this.#earlier.addEventListener('click', () => this.#showEarlier())
+    new ResizeObserver(() => this.#keepPlace()).observe(this.#box)
   }
 
   // Draws a room from its start; the live region stays silent meanwhile.
-  show(room, waiting) {
-    this.#room = room;
-    this.#box.setAttribute('aria-busy', 'true');
-    this.#list.replaceChildren(...this.#rows(room.messages, undefined));
-    this.showPending(waiting);
-    this.#showEdges();
-    this.toBottom();
-    requestAnimationFrame(() => this.#box.removeAttribute('aria-busy'));
+  show(room) {
+    this.#room = room
+    this.#box.setAttribute('aria-busy', 'true')
+    this.#list.replaceChildren(...this.#rows(room.messages, undefined))
+    this.#showEdges()
+    this.toBottom()
+    requestAnimationFrame(() => this.#box.removeAttribute('aria-busy'))
   }
 
   append(added) {
-    const before = this.#room.messages.at(-1 - added.length);
-    this.#list.append(...this.#rows(added, before));
-    while (this.#list.children.length > this.#room.messages.length) this.#list.firstChild.remove();
-    this.#showEdges();
-    this.#newest.hidden = this.#following;
-    this.#keepPlace();
+    const before = this.#room.messages.at(-1 - added.length)
+    this.#list.append(...this.#rows(added, before))
+    while (this.#list.children.length > this.#room.messages.length) this.#list.firstChild.remove()
+    this.#showEdges()
+    this.#newest.hidden = this.#following
+    this.#keepPlace()
   }
 
   showPending(items) {
-    this.#pending.replaceChildren(...items.map((item) => pendingRow(item, this.onEdit)));
-    this.#showEdges();
-    this.#keepPlace();
+    this.#pending.replaceChildren(...items.map((item) => pendingRow(item, this.onEdit)))
+    this.#showEdges()
+    this.#keepPlace()
   }
 
   toBottom() {
-    this.#following = true;
-    this.#newest.hidden = true;
-    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#following = true
+    this.#newest.hidden = true
+    this.#box.scrollTop = this.#box.scrollHeight
   }
 
   #rows(messages, first) {
     return messages.map((message, index) => {
-      const before = index === 0 ? first : messages[index - 1];
-      return messageRow(message, before, message.from === this.me);
-    });
+      const before = index === 0 ? first : messages[index - 1]
+      return messageRow(message, before, message.from === this.me)
+    })
   }
 
   #showEdges() {
-    this.#earlier.hidden = (this.#room.first ?? 1) <= 1;
-    const nothing = this.#list.children.length + this.#pending.children.length === 0;
-    byId('empty').hidden = !nothing || this.#room.last === null;
+    this.#earlier.hidden = (this.#room.first ?? 1) <= 1
+    const nothing = this.#list.children.length + this.#pending.children.length === 0
+    byId('empty').hidden = !nothing || this.#room.last === null
   }
 
   #noteScroll() {
-    const left = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight;
-    this.#following = left < NEAR_BOTTOM_PX;
-    if (this.#following) this.#newest.hidden = true;
+    const left = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight
+    this.#following = left < NEAR_BOTTOM_PX
+    if (this.#following) this.#newest.hidden = true
   }
 
   #keepPlace() {
-    if (this.#following) this.#box.scrollTop = this.#box.scrollHeight;
+    if (this.#following) this.#box.scrollTop = this.#box.scrollHeight
   }
 
   async #showEarlier() {
-    const room = this.#room;
-    const after = Math.max(0, room.first - 1 - PAGE);
-    this.#earlier.disabled = true;
-    const older = await this.fetchBefore(room.name, after, room.first - 1 - after);
-    this.#earlier.disabled = false;
-    if (room === this.#room) this.#prepend(room.prepend(older));
+    const room = this.#room
+    const after = Math.max(0, room.first - 1 - PAGE)
+    this.#earlier.disabled = true
+    const older = await this.fetchBefore(room.name, after, room.first - 1 - after)
+    this.#earlier.disabled = false
+    if (room === this.#room) this.#prepend(room.prepend(older))
   }
 
   #prepend(fitting) {
-    const height = this.#box.scrollHeight;
-    this.#list.firstChild?.replaceWith(...this.#rows(this.#room.messages.slice(0, fitting.length + 1), undefined));
-    this.#box.scrollTop += this.#box.scrollHeight - height;
-    this.#showEdges();
+    const height = this.#box.scrollHeight
+    this.#list.firstChild?.replaceWith(...this.#rows(this.#room.messages.slice(0, fitting.length + 1), undefined))
+    this.#box.scrollTop += this.#box.scrollHeight - height
+    this.#showEdges()
   }
 }
