@@ -1,0 +1,23 @@
+// The chat server's entry: reads the environment, starts, and stops on the first signal.
+import { Chat } from './src/chat.js'
+import { readConfig } from './src/config.js'
+import { createHttp } from './src/http.js'
+import { listen, stopOnSignal } from './src/lifecycle.js'
+import { createLog } from './src/log.js'
+
+const config = readConfig(process.env)
+const log = createLog(config)
+const chat = new Chat(config, log)
+const { server, operations } = createHttp(chat)
+
+try {
+  if (operations) await listen(operations, config.opsSocket)
+  await listen(server, config.port)
+} catch (error) {
+  log.fatal({ error: error.message }, 'cannot listen')
+  process.exit(1)
+}
+stopOnSignal(chat, server, operations)
+chat.start()
+log.info({ port: config.port }, 'listening')
+process.send?.('ready')

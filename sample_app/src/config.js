@@ -1,0 +1,51 @@
+// What the environment asks for, as one frozen object; everything has a default.
+import os from 'node:os'
+
+const MEBIBYTE = 1024 * 1024
+
+/** Read the settings from `env`; throws when a value makes no sense. */
+export function readConfig(env) {
+  if (env.REQUIRE_TOKEN === '1' && !env.SESSION_SECRET) throw new Error('REQUIRE_TOKEN=1 needs SESSION_SECRET')
+  const port = readPort(env.PORT ?? '3000')
+  return Object.freeze({
+    port,
+    opsSocket: env.OPS_SOCKET,
+    opsToken: env.OPS_TOKEN,
+    release: env.RELEASE ?? env.HEROKU_RELEASE_VERSION ?? 'dev',
+    worker: env.WORKER ?? env.DYNO ?? `pid-${process.pid}`,
+    instance: `${os.hostname()}:${process.pid}:${Date.now()}`,
+    environment: env.NODE_ENV ?? 'development',
+    logLevel: env.LOG_LEVEL ?? 'info',
+    dataDirectory: env.DATA_DIR ?? './data',
+    databaseUrl: env.DATABASE_URL,
+    redisUrl: env.REDIS_URL,
+    onHeroku: env.DYNO !== undefined,
+    trustForwardedFor: typeof port === 'string' || env.DYNO !== undefined,
+    sessionSecret: env.SESSION_SECRET,
+    requireToken: env.REQUIRE_TOKEN === '1',
+    allowedOrigins: readList(env.ALLOWED_ORIGINS),
+    echoPath: env.ECHO_PATH === '1',
+    maxConnections: readCount(env, 'MAX_CONNECTIONS', 20_000),
+    maxConnectionsPerAddress: readCount(env, 'MAX_CONNECTIONS_PER_ADDRESS', 500),
+    messagesPerSecond: readCount(env, 'MESSAGES_PER_SECOND', 10),
+    maxBuffered: MEBIBYTE,
+    maxPayload: 32 * 1024,
+    heartbeatMs: 25_000,
+  })
+}
+
+function readPort(text) {
+  if (!/^\d+$/.test(text)) return text
+  if (Number(text) > 65_535) throw new Error(`PORT is no port: ${text}`)
+  return Number(text)
+}
+
+function readCount(env, name, fallback) {
+  const value = Number(env[name] ?? fallback)
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} is no positive whole number: ${env[name]}`)
+  return value
+}
+
+function readList(text) {
+  return text ? text.split(',').map((item) => item.trim().toLowerCase()) : undefined
+}
