@@ -1,0 +1,138 @@
+"""One call of the tool: its global options, its file and target, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import typer
+
+from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
+
+if TYPE_CHECKING:
+    from chatops.config import Config
+    from chatops.targets.base import Target
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The global options, as given; verbs get it from `of(context)`."""
+
+    config: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    no_color: bool = False
+
+    @property
+    def color(self) -> bool:
+        """Whether standard output may be coloured."""
+        return not (self.no_color or self.json or os.environ.get("NO_COLOR")) and interactive(sys.stdout)
+
+    def load(self) -> Config:
+        """The file, checked. Raises ConfigError with every problem in it."""
+        from chatops import config  # pydantic and yaml: 110 ms
+
+        return config.load(config.find(self.config))
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, config: Config, name: str | None) -> Any:
+        from chatops.targets import catalog
+
+        entry = config.pick(name)
+        target = catalog.make(entry.kind, entry.name, entry.block, config.app, config.file.parent)
+        try:
+            yield target
+        finally:
+            await target.close()
+
+    def target(self, config: Config, name: str | None) -> contextlib.AbstractAsyncContextManager[Target[Any]]:
+        """The named (or only, or default) target, closed at the end of the block."""
+        return self._opened(config, name)
+
+    def answer(self, value: Any) -> None:
+        """One JSON object on standard output."""
+        from chatops.events import plain
+
+        print(json.dumps({"v": 1, **plain(value)}, ensure_ascii=False), flush=True)
+
+    def say(self, text: str) -> None:
+        """Talk: to standard error, unless quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+
+def of(context: typer.Context) -> Invocation:
+    """The call that `context` belongs to."""
+    invocation = context.find_root().obj
+    return invocation if isinstance(invocation, Invocation) else Invocation()
+
+
+def interactive(stream: Any) -> bool:
+    """Whether somebody looks at `stream` in a real terminal."""
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs to the end; SIGTERM and SIGHUP cancel like ctrl+c does, so that everything is given back."""
+    return asyncio.run(_cancellable(coroutine))
+
+
+async def _cancellable(coroutine: Coroutine[Any, Any, T]) -> T:
+    main = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if main and signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, main.cancel)
+    try:
+        return await coroutine
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted") from None
+
+
+@contextlib.contextmanager
+def ending(invocation: Invocation) -> Iterator[None]:
+    """Turns every way a verb can end into the exit code and the words of CONTRACT."""
+    try:
+        yield
+    except BrokenPipeError:
+        _leave_pipe()
+    except KeyboardInterrupt:
+        fail(invocation, Interrupted("interrupted"))
+    except ChatopsError as error:
+        if invocation.debug:
+            raise
+        fail(invocation, error)
+    except OSError as error:
+        if invocation.debug:
+            raise
+        fail(invocation, TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
+
+
+def fail(invocation: Invocation, error: ChatopsError) -> NoReturn:
+    """Says what failed and leaves with its exit code."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            print(problem, *([f"  hint: {problem.hint}"] if problem.hint else []), sep="\n", file=sys.stderr)
+    if not isinstance(error, Interrupted) or invocation.verbose:
+        print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    raise typer.Exit(error.exit_code)
+
+
+def _leave_pipe() -> NoReturn:
+    """The reader went away (`| head`): end quietly, as grep does."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  the interpreter flushes stdout at exit
+    raise typer.Exit(0)
