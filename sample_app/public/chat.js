@@ -5,7 +5,7 @@ import { Connection } from './connection.js'
 import { byId, element, memberRow, roomRow } from './elements.js'
 import { Log } from './log.js'
 import { loadRooms, openMemory, saveRooms } from './memory.js'
-import { isRoom, ROOM_RULE, tidy } from './names.js'
+import { isRoom, MAX_ROOMS, ROOM_RULE, tidy } from './names.js'
 import { Outbox } from './outbox.js'
 import { Typing } from './typing.js'
 
@@ -81,7 +81,8 @@ function onChange(event) {
 function showStatus() {
   const { state, reason } = session.status
   banner.show(session.status)
-  if (state !== 'online') typing.clear()
+  if (state === 'online') notice('')
+  else typing.clear()
   if (state === 'refused' && session.status.worker === null) askName(reason)
 }
 
@@ -136,6 +137,12 @@ function showMembers() {
   byId('people-count').textContent = people === 1 ? '1 person' : `${people} people`
   byId('members').replaceChildren(...members.map(memberRow))
   if (more > 0) byId('members').append(element('li', 'more', `and ${more} more`))
+}
+
+function joinProblem(name) {
+  if (!isRoom(name)) return ROOM_RULE
+  const full = session.rooms.size >= MAX_ROOMS && !session.rooms.has(name)
+  return full ? `You are in ${MAX_ROOMS} rooms, which is the most. Leave one first.` : ''
 }
 
 function leave() {
@@ -193,8 +200,9 @@ onSubmit('name-form', () => {
 
 onSubmit('join-form', () => {
   const name = tidy(byId('room-name').value)
-  notice(isRoom(name) ? '' : ROOM_RULE)
-  if (!isRoom(name)) return
+  const problem = joinProblem(name)
+  notice(problem)
+  if (problem !== '') return
   byId('room-name').value = ''
   session.join(name)
   choose(name)

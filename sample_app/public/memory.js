@@ -1,6 +1,6 @@
 // What this browser remembers: localStorage, or plain memory where the browser forbids it.
 
-import { isRoom } from './names.js'
+import { isRoom, MAX_ROOMS } from './names.js'
 
 class Forgetful {
   #map = new Map()
@@ -39,7 +39,7 @@ export function loadRooms(memory) {
   try {
     const rooms = JSON.parse(memory.get('chat.rooms'))
     const known = Object.entries(rooms).filter(([name, read]) => isRoom(name) && (read === null || Number.isInteger(read)))
-    return known.length > 0 ? known : [['lobby', null]]
+    return known.length > 0 ? known.slice(0, MAX_ROOMS) : [['lobby', null]]
   } catch {
     return [['lobby', null]]
   }

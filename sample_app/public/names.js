@@ -2,6 +2,7 @@
 
 const ROOM = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}_-]{0,31}$/u
 
+export const MAX_ROOMS = 32
 export const ROOM_RULE = 'A room name has 1 to 32 letters, digits, _ or -'
 
 export function isRoom(name) {
