@@ -62,14 +62,19 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One packed version of the app. `archive` is a deterministic tar; `digest` its SHA-256 in hex; `id` follows from it."""
+    """One packed version of the app. `archive` is a deterministic tar; `digest` its SHA-256 in hex; `id` follows from it.
+
+    `command` starts a worker (the Procfile's `web`). `lock` is the SHA-256 of what decides the dependencies, None without any.
+    """
 
     id: str
     digest: str
     archive: Path
+    command: str
     created: float
     by: str
     git: str | None = None
+    lock: str | None = None
 
 
 ReleaseState = Literal["current", "warm", "kept", "bad"]

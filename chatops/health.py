@@ -1,0 +1,110 @@
+"""Looks at an app's public health address, once or until it is well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from chatops.errors import Unhealthy
+from chatops.events import HealthSample
+from chatops.model import LIMITS, Gate
+from chatops.sanitize import sanitize
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY_CAP = 1024 * 1024
+POLL = 0.05
+
+
+def client(timeout: float = LIMITS.answer) -> httpx.AsyncClient:
+    """A client for probes: no redirects, no decompression (a small answer could unpack to gigabytes), verified TLS."""
+    import httpx
+
+    # No proxy of the operator's environment may answer for the app.
+    return httpx.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"}, trust_env=False)
+
+
+async def sample(http: httpx.AsyncClient, url: str, target: str = "") -> HealthSample:
+    """One look; never raises: no answer is status 0 with the reason as message."""
+    import httpx
+
+    begun = time.perf_counter()
+    try:
+        async with asyncio.timeout(LIMITS.answer):
+            status, body = await _ask(http, url)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+        message = sanitize(str(error)) or type(error).__name__
+        return HealthSample(time=time.time(), target=target, ok=False, status=0, latency_ms=_since(begun), message=message)
+    return _judge(status, body, target, _since(begun))
+
+
+def _since(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000
+
+
+async def _ask(http: httpx.AsyncClient, url: str) -> tuple[int, bytes]:
+    async with http.stream("GET", url) as response:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > BODY_CAP:
+                break
+        return response.status_code, bytes(body)
+
+
+def _judge(status: int, body: bytes, target: str, latency: float) -> HealthSample:
+    fields = _json(body)
+    word = fields.get("status")
+    ok = status in range(200, 300) and word != "fail"
+    release = fields.get("release") or fields.get("releaseId")
+    return HealthSample(
+        time=time.time(),
+        target=target,
+        ok=ok,
+        status=status,
+        latency_ms=latency,
+        release=sanitize(release) if isinstance(release, str) else None,
+        message="" if ok and word != "warn" else sanitize(str(word or f"answers {status}")),
+        checks={key: fields[key] for key in ("checks", "connections") if key in fields},
+    )
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+async def wait_until_healthy(gate: Gate) -> HealthSample:
+    """Polls until `gate.answers` good answers in a row, each of `gate.release` where the app says one.
+
+    Gives the last sample. Raises Unhealthy with the last reason after `gate.seconds`.
+    """
+    end = time.monotonic() + gate.seconds
+    row = 0
+    async with client() as http:
+        while True:
+            seen = await sample(http, gate.url)
+            row = row + 1 if not (reason := complaint(seen, gate.release)) else 0
+            if row >= gate.answers:
+                return seen
+            if time.monotonic() > end:
+                raise Unhealthy(f"{gate.url} {reason or 'was not well for long enough'}")
+            if reason:
+                await asyncio.sleep(POLL)
+
+
+def complaint(seen: HealthSample, release: str | None) -> str:
+    """Why `seen` does not count as a good answer of `release`; empty when it does."""
+    if seen.status == 0:
+        return f"does not answer: {seen.message}"
+    if not seen.ok:
+        return seen.message if seen.message.startswith("answers") else f"answers {seen.status} ({seen.message})"
+    if release and seen.release and seen.release != release:
+        return f"answers release `{seen.release}` instead of `{release}`"
+    return ""

@@ -1,0 +1,74 @@
+// Starts one worker: gives it its environment (secrets come from files, never from PM2), leaves a record of the
+// process for whoever watches, and runs the app's command, inside this process where that is `node FILE ...`.
+// usage: launch.cjs (under PM2, with CHATOPS_WORKER=SPEC.json) | launch.cjs run SPEC.json COMMAND...
+'use strict'
+const fs = require('node:fs')
+const path = require('node:path')
+const { spawn } = require('node:child_process')
+const { pathToFileURL } = require('node:url')
+
+/** spec: {name, release, cwd, command, socket, ops, data, env_file, secrets_dir, secrets: [names], record} */
+function environment(spec) {
+  const env = JSON.parse(fs.readFileSync(spec.env_file, 'utf8'))
+  for (const name of spec.secrets) env[name] = fs.readFileSync(path.join(spec.secrets_dir, name), 'utf8')
+  return { NODE_ENV: 'production', DATA_DIR: spec.data, ...env, RELEASE: spec.release }
+}
+
+/** What `status` and `monitor` read instead of asking PM2: one small file, written by rename. */
+function leaveRecord(spec) {
+  const record = {
+    name: spec.name, release: spec.release, pid: process.pid, started: Date.now() / 1000,
+    restarts: Number(process.env.restart_time ?? 0),
+  }
+  fs.writeFileSync(`${spec.record}.new`, JSON.stringify(record), { mode: 0o600 })
+  fs.renameSync(`${spec.record}.new`, spec.record)
+}
+
+/** PM2 gives its children every setting as a variable; the app gets only what a shell would give it. */
+function clean() {
+  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']
+  for (const name of Object.keys(process.env)) if (!kept.includes(name)) delete process.env[name]
+}
+
+function serve(spec) {
+  leaveRecord(spec)
+  clean()
+  Object.assign(process.env, environment(spec), { PORT: spec.socket, OPS_SOCKET: spec.ops, WORKER: spec.name })
+  process.chdir(spec.cwd)
+  const plain = /^node\s+([\w./@-]+)((?:\s+[\w./:=@-]+)*)$/.exec(spec.command)
+  if (!plain || plain[1].startsWith('-')) return supervise(spec.command)
+  const script = path.resolve(plain[1])
+  process.argv = [process.argv[0], script, ...plain[2].split(/\s+/).filter(Boolean)]
+  return import(pathToFileURL(script).href)
+}
+
+/** Any other command runs as a child that gets our signals and whose end is ours. */
+function supervise(command) {
+  const child = spawn('/bin/sh', ['-c', `exec ${command}`], { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill('SIGTERM'))
+  child.on('exit', (code, signal) => process.exit(signal ? 1 : code))
+}
+
+function once(spec, [command, ...rest]) {
+  const env = { ...process.env, ...environment(spec), WORKER: 'run' }
+  const child = spawn(command, rest, { cwd: spec.cwd, env, stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  process.on('SIGINT', () => {}) // the terminal has told the child already
+  child.on('error', (error) => {
+    process.stderr.write(`cannot run \`${command}\`: ${error.code}\n`)
+    process.exit(127)
+  })
+  child.on('exit', (code, signal) => process.exit(signal ? 1 : code))
+}
+
+function read(file) {
+  return JSON.parse(fs.readFileSync(file, 'utf8'))
+}
+
+if (process.argv[2] === 'run') once(read(process.argv[3]), process.argv.slice(4))
+else {
+  Promise.resolve().then(() => serve(read(process.env.CHATOPS_WORKER))).catch((error) => {
+    console.error(error)
+    process.exit(1)
+  })
+}

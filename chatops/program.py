@@ -1,0 +1,132 @@
+"""Shell steps become one POSIX-sh program a phase; the journal it writes becomes events again.
+
+The program runs detached, under a lock that its descriptor 9 holds, and goes on if whoever started it dies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chatops import shell
+from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
+from chatops.model import Step
+from chatops.sanitize import sanitize
+
+STOPPED = 130
+FAILED = 4
+ENDED = "ended"
+"""The journal's last entry of a phase; without one, the program was killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellStep(Step):
+    """A step as POSIX-sh text: `check` exits 0 when there is nothing to do, else `action` does it (under `set -e`)."""
+
+    check: str = "false"
+    action: str = ":"
+
+
+_RUNNER = r"""
+note() { printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "$(date +%s)" "$1" "$2" "${3-}" >>"$journal"; }
+encode() {
+  LC_ALL=C awk -v step="$1" '{
+    line = substr($0, 1, 65536)
+    gsub(/[\\"]/, "\\\\&", line)
+    gsub(/\t/, "\\t", line)
+    gsub(/[\001-\037]/, "?", line)
+    printf "{\"event\":\"output\",\"step\":\"%s\",\"line\":\"%s\"}\n", step, line
+    fflush()
+  }' >>"$journal"
+}
+limited() {
+  if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$@"; else shift; "$@"; fi
+}
+step() {
+  if [ -e "$stop" ]; then note ended "$1" ',"code":130'; exit 130; fi
+  note started "$1"
+  if limited "$2" sh "$program" "check_$1" >/dev/null 2>&1 </dev/null; then
+    note finished "$1" ',"changed":false'
+    return
+  fi
+  { { limited "$2" sh "$program" "action_$1"; echo $? >"$journal.code"; } 2>&1 </dev/null; } | encode "$1"
+  code=$(cat "$journal.code")
+  if [ "$code" -ne 0 ]; then
+    note failed "$1" ",\"code\":$code"
+    note ended "$1" ',"code":4'
+    exit 4
+  fi
+  note finished "$1" ',"changed":true'
+}
+case ${1-} in
+  check_* | action_*) set -e; "$1"; exit ;;
+esac
+"""
+
+
+def compile_program(title: str, steps: Sequence[ShellStep], variables: Mapping[str, object]) -> str:
+    """The text of a phase's program. `variables` must hold `program`, `journal` and `stop` (paths); steps may use them all.
+
+    It exits 0 when all steps are done, 4 when one failed, 130 when the file `stop` appeared between two steps.
+    """
+    lines = ["#!/bin/sh", f"# chatops: {title}. Exit codes: 0 done, 4 a step failed, 130 asked to stop.", "set -u", "umask 077"]
+    lines += [shell.assign(name, value) for name, value in variables.items()]
+    for step in steps:
+        lines += [
+            "",
+            f"# {step.title}",
+            _function(f"check_{step.name}", step.check),
+            _function(f"action_{step.name}", step.action),
+        ]
+    lines.append(_RUNNER)
+    lines += [f"step {shell.words(step.name, int(step.limit))}" for step in steps]
+    return "\n".join([*lines, 'note ended "" \',"code":0\'', ""])
+
+
+def _function(name: str, body: str) -> str:
+    text = "\n".join(f"  {line}" if line else "" for line in body.strip().splitlines())
+    return f"{name}() {{\n{text}\n}}"
+
+
+@dataclass(slots=True)
+class Journal:
+    """Reads journal lines of one phase on one host as events; keeps the last output for the message of a failure."""
+
+    phase: str
+    titles: Mapping[str, str]
+    redact: Callable[[str], str]
+    clock: Callable[[], float]
+    host: str = ""
+    code: int | None = None
+    last: str = ""
+    _begun: float = 0.0
+
+    def event(self, line: bytes) -> Event | None:
+        """The event of one line; None for the last entry (its exit code is then in `code`) and for a torn line."""
+        try:
+            entry = json.loads(line.decode("utf-8", "backslashreplace"))
+        except ValueError:
+            return None
+        return self._event(entry.get("event"), str(entry.get("step", "")), entry)
+
+    def _event(self, kind: str | None, step: str, entry: Mapping[str, object]) -> Event | None:
+        now, title = self.clock(), self.titles.get(step, step)
+        common = {"phase": self.phase, "step": step, "host": self.host}
+        if kind == "output":
+            self.last = self.redact(sanitize(str(entry.get("line", ""))))
+            return StepOutput(time=now, line=self.last, **common)
+        if kind == "started":
+            self._begun, self.last = now, ""
+            return StepStarted(time=now, title=title, **common)
+        if kind == "finished":
+            changed = bool(entry.get("changed"))
+            return StepFinished(time=now, title=title, changed=changed, seconds=now - self._begun, **common)
+        if kind == "failed":
+            message = self.last or f"exit code {entry.get('code')}"
+            message = f"did not end in time ({message})" if entry.get("code") in {124, 137} else message
+            return StepFailed(time=now, title=title, message=message, seconds=now - self._begun, **common)
+        if kind == ENDED:
+            self.code = int(str(entry.get("code")))
+            return None
+        return Notice(time=now, message=sanitize(str(entry)), level="debug")
