@@ -5,6 +5,7 @@ import { Room } from './room.js'
 
 const BACKOFF_BASE_MS = 500
 const BACKOFF_CAP_MS = 30_000
+const HAND_OVER_ATTEMPT = 2
 const STABLE_MS = 30_000
 const ACK_MS = 10_000
 const RETRY_MS = 1_000
@@ -139,7 +140,9 @@ export class Connection {
     if (!this.#primary) this.#setStatus({ state: this.#candidate ? 'connecting' : 'offline' })
   }
 
+  // While the old socket still works there is no hurry, and a failure says nothing about the time after it.
   #nextDelay() {
+    if (this.#primary) return backoff(HAND_OVER_ATTEMPT, this.#random)
     const delay = backoff(this.#attempt, this.#random)
     this.#attempt += 1
     return delay

@@ -255,10 +255,27 @@ test('drain: stays on the old connection while the new one cannot be made', () =
   assert.equal(connection.status.state, 'online')
   connection.send('lobby', 'still here')
   assert.equal(sockets[0].of('send').length, 1)
-  clock.pass(250)
+  clock.pass(1_000)
   sockets[2].welcome('w2')
   assert.ok(sockets[0].closed)
   assert.equal(sockets[2].of('send')[0].text, 'still here')
+})
+
+test('drain: failures beside a working connection do not slow down the time after it', () => {
+  const { sockets, clock, last } = online()
+  sockets[0].say({ type: 'drain', reconnect_in_ms: 0 })
+  clock.pass(0)
+  for (let failure = 1; failure <= 5; failure += 1) {
+    last().onclose()
+    clock.pass(1_000)
+    assert.equal(sockets.length, 2 + failure)
+  }
+  last().onclose()
+  sockets[0].onclose()
+  clock.pass(1_000)
+  last().onclose()
+  clock.pass(250)
+  assert.equal(sockets.length, 9)
 })
 
 test('drain: a close of the old connection does not disturb the new one', () => {
@@ -278,7 +295,7 @@ test('drain of a connection that is being made is honoured once it is made', () 
   sockets[0].onopen()
   sockets[0].say({ type: 'drain', reconnect_in_ms: 100 })
   sockets[0].welcome()
-  clock.pass(250)
+  clock.pass(1_000)
   assert.equal(sockets.length, 2)
 })
 
