@@ -5,6 +5,7 @@ import { encodeFrame } from './fanout.js'
 import { TokenBucket } from './limits.js'
 import { FrameError, MAX_ROOMS, parseFrame, readAfter, readName, readRoom, readRooms, readSend } from './protocol.js'
 import { readToken } from './token.js'
+import { Unavailable } from './writer.js'
 
 const HELLO_MS = 10_000
 const RETRY_MS = 2000
@@ -153,22 +154,26 @@ export class Client {
     this.chat.rooms.join(this, room, after)
   }
 
-  async #send(frame) {
-    const { received, ackSeconds } = this.chat.metrics
-    const started = performance.now()
+  #send(frame) {
     const { room, cid, text } = readSend(frame)
     if (!this.rooms.has(room)) throw new FrameError('join the room first', 'bad_frame', cid)
     const wait = this.messages.take()
-    if (wait > 0) {
-      received.inc({ result: 'rate_limited' })
-      return this.#refuse('rate_limited', 'too many messages', { retry_after_ms: wait, cid })
-    }
+    if (wait === 0) return this.#store({ room, sender: this.name, cid, text })
+    this.chat.metrics.received.inc({ result: 'rate_limited' })
+    this.#refuse('rate_limited', 'too many messages', { retry_after_ms: wait, cid })
+  }
+
+  async #store(entry) {
+    const { cid, room } = entry
+    const { received, ackSeconds } = this.chat.metrics
+    const started = performance.now()
     try {
-      const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
+      const { seq, duplicate } = await this.chat.writer.submit(entry)
       received.inc({ result: duplicate ? 'duplicate' : 'ok' })
       ackSeconds.observe((performance.now() - started) / 1000)
       this.send({ type: 'ack', cid, room, seq })
-    } catch {
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
       received.inc({ result: 'unavailable' })
       this.#refuse('unavailable', 'the message could not be stored', { retry_after_ms: RETRY_MS, cid })
     }

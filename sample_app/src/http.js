@@ -42,11 +42,11 @@ export function stopListening(server) {
 function answerWith(chat, routes) {
   return async (request, response) => {
     if (chat.draining || chat.stopping) response.setHeader('Connection', 'close')
-    const url = new URL(request.url, 'http://localhost')
+    const [pathname, query] = request.url.split('?', 2)
     try {
-      respond(request, response, await route(routes, request, url))
+      respond(request, response, await route(routes, request, { pathname, searchParams: new URLSearchParams(query) }))
     } catch (error) {
-      chat.log.error({ error: error.message, path: url.pathname }, 'request failed')
+      chat.log.error({ error: error.message, path: pathname }, 'request failed')
       respond(request, response, { status: 500, body: { error: 'internal' } })
     }
   }

@@ -1,0 +1,1 @@
+"""Tests of the sample chat against real processes and real databases."""

@@ -1,0 +1,209 @@
+"""Dependencies that die, hang and come back under load: nothing lost, nothing doubled, nothing crashes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+from tests.sample_app.chatter import Line, chatters, check_dense, connect, converse, join
+from tests.servers import Chat, Server, launch_chat, start_chat
+
+SENDERS = 8
+MESSAGES = 25
+PAUSE = 0.12
+
+
+@contextlib.contextmanager
+def workers(folder: Path, env: dict[str, str], count: int = 2) -> Iterator[list[Chat]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(start_chat(folder, f"w{number}", env)) for number in range(count)]
+
+
+async def through(chats: list[Chat], trouble: Callable[[], None]) -> None:
+    """All talk on all workers while `trouble` happens in a thread; all must end with the dense set."""
+    room = f"room-{uuid.uuid4().hex[:12]}"
+    async with chatters(SENDERS, lambda: [chat.socket for chat in chats], room) as crowd:
+        await asyncio.gather(converse(crowd, MESSAGES, PAUSE), asyncio.to_thread(trouble))
+        await check_dense(crowd, SENDERS * MESSAGES)
+
+
+def status(chat: Chat) -> str:
+    return str(chat.operate("GET", "/health")["status"])
+
+
+def wait_for(chats: list[Chat], wanted: str, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while any(status(chat) != wanted for chat in chats):
+        assert time.monotonic() < deadline, [status(chat) for chat in chats]
+        time.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def join_waiting(chat: Chat) -> AsyncIterator[Line]:
+    """A client that joins a room while the store is away: told so, and kept."""
+    async with connect(chat.socket) as line:
+        await line.send(type="hello", name="bob", rooms={"elsewhere": None})
+        assert (await line.next("error"))["code"] == "unavailable"
+        yield line
+
+
+def signal_family(pid: int, sign: signal.Signals) -> None:
+    """PostgreSQL has a process for every connection: all of them hang, or go on."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for member in [pid, *map(int, children)]:
+        os.kill(member, sign)
+
+
+def test_two_workers_on_either_store_agree(folder: Path, store_env: dict[str, str]) -> None:
+    with workers(folder, store_env) as chats:
+        asyncio.run(through(chats, lambda: None))
+
+
+def test_redis_dies_and_comes_back(folder: Path, postgres: Server, redis: Server) -> None:
+    def trouble() -> None:
+        time.sleep(0.5)
+        redis.process.kill()
+        wait_for(chats, "warn")
+        redis.process.start()
+        wait_for(chats, "pass")
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_redis_hangs_and_goes_on(folder: Path, postgres: Server, redis: Server) -> None:
+    def trouble() -> None:
+        time.sleep(0.5)
+        redis.process.pause()
+        wait_for(chats, "warn")
+        redis.process.resume()
+        wait_for(chats, "pass")
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_without_redis_messages_cross_workers_within_two_seconds(folder: Path, postgres: Server, redis: Server) -> None:
+    room = f"room-{uuid.uuid4().hex[:12]}"
+
+    async def session(one: Chat, other: Chat) -> float:
+        async with join(one.socket, "ana", room=room) as ana, join(other.socket, "bob", room=room) as bob:
+            redis.process.kill()
+            started = time.monotonic()
+            await ana.say("across", room)
+            await bob.next("message")
+            return time.monotonic() - started
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as (one, other):
+        try:
+            assert asyncio.run(session(one, other)) < 2
+        finally:
+            redis.process.start()
+
+
+def test_hints_carry_messages_across_workers_at_once(folder: Path, postgres: Server, redis: Server) -> None:
+    room = f"room-{uuid.uuid4().hex[:12]}"
+
+    async def session(one: Chat, other: Chat) -> list[float]:
+        async with join(one.socket, "ana", room=room) as ana, join(other.socket, "bob", room=room) as bob:
+            delays = []
+            for _ in range(20):
+                started = time.monotonic()
+                await ana.say("across", room)
+                await bob.next("message")
+                delays.append(time.monotonic() - started)
+            await ana.send(type="typing", room=room)
+            assert (await bob.next("typing"))["from"] == "ana"
+            return sorted(delays)
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as (one, other):
+        assert asyncio.run(session(one, other))[10] < 0.2
+
+
+def test_postgres_crashes_and_comes_back(folder: Path, postgres: Server) -> None:
+    def trouble() -> None:
+        time.sleep(0.5)
+        postgres.process.stop(signal.SIGQUIT)
+        wait_for(chats, "fail")
+        assert all(chat.get("/health")[0].status == 503 for chat in chats)
+        assert all(chat.get("/live")[0].status == 200 for chat in chats)
+        assert chats[0].get("/api/rooms/x/messages")[0].status == 503
+        postgres.process.start()
+        wait_for(chats, "pass")
+
+    with workers(folder, {"DATABASE_URL": postgres.url}) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_postgres_hangs_and_goes_on(folder: Path, postgres: Server) -> None:
+    def trouble() -> None:
+        time.sleep(0.5)
+        signal_family(postgres.process.pid, signal.SIGSTOP)
+        try:
+            wait_for(chats, "fail")
+        finally:
+            signal_family(postgres.process.pid, signal.SIGCONT)
+        wait_for(chats, "pass")
+
+    with workers(folder, {"DATABASE_URL": postgres.url}) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_sends_are_refused_with_a_retry_time_while_the_store_is_away(folder: Path, postgres: Server) -> None:
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line:
+            postgres.process.stop(signal.SIGQUIT)
+            cid = await line.say("x")
+            error = await line.next("error")
+            assert (error["code"], error["cid"], error["retry_after_ms"]) == ("unavailable", cid, 2000)
+            async with join_waiting(chat) as waiting:
+                postgres.process.start()
+                assert (await waiting.next("history"))["room"] == "elsewhere"
+
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        try:
+            asyncio.run(session(chat))
+        finally:
+            if postgres.process.popen.poll() is not None:
+                postgres.process.start()
+
+
+def test_a_worker_that_starts_before_its_database_becomes_healthy(folder: Path, postgres: Server) -> None:
+    postgres.process.stop(signal.SIGQUIT)
+    try:
+        chat = launch_chat(folder, "w1", {"DATABASE_URL": postgres.url}, healthy=False)
+        try:
+            assert chat.get("/health")[0].status == 503
+            postgres.process.start()
+            wait_for([chat], "pass")
+        finally:
+            chat.process.close()
+    finally:
+        if postgres.process.popen.poll() is not None:
+            postgres.process.start()
+
+
+def test_workers_restart_one_after_the_other_under_load(folder: Path, store_env: dict[str, str]) -> None:
+    def trouble() -> None:
+        for chat in chats:
+            time.sleep(0.4)
+            assert chat.process.stop() == 0
+            chat.process.start()
+
+    with workers(folder, store_env, 3) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_workers_are_killed_under_load(folder: Path, store_env: dict[str, str]) -> None:
+    def trouble() -> None:
+        for chat in chats:
+            time.sleep(0.5)
+            chat.process.kill()
+            chat.process.start()
+
+    with workers(folder, store_env, 2) as chats:
+        asyncio.run(through(chats, trouble))
