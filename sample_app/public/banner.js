@@ -17,9 +17,12 @@ export class Banner {
     this.#status = status
     this.#everOnline ||= status.state === 'online'
     byId('banner').hidden = status.state === 'online' || (status.state === 'connecting' && !this.#everOnline)
-    setText('banner-text', status.state === 'refused'
+    const trouble = status.state === 'refused'
       ? `The server refused this session: ${status.reason}`
-      : 'Connection lost. What you send now waits here and goes out by itself.')
+      : 'Connection lost. What you send waits here.'
+    setText('banner-text', trouble)
+    if (!byId('banner').hidden) setText('spoken', trouble)
+    else if (byId('spoken').textContent !== '') setText('spoken', 'Connected again.')
     this.#showFooter(status)
     this.#showWait()
   }

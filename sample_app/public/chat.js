@@ -20,6 +20,7 @@ const clock = {
 
 let session = null
 let active = null // the room on the screen
+let roomsShown = ''
 const banner = new Banner(() => session.wake())
 const typing = new Typing(() => session.typing(active.name))
 const log = new Log({ fetchBefore, onEdit: editAgain })
@@ -114,6 +115,7 @@ function choose(name) {
   showOutbox()
   showMembers()
   markRead()
+  byId('rooms').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'nearest' })
 }
 
 function markRead() {
@@ -123,12 +125,19 @@ function markRead() {
 
 function showRooms() {
   const rooms = [...session.rooms.values()]
-  const focused = document.activeElement?.closest('#rooms') ? active?.name : null
-  byId('rooms').replaceChildren(...rooms.map((room) => roomRow(room, room === active, choose)))
-  if (focused) byId('rooms').querySelector('[aria-current]').focus()
+  saveRooms(memory, rooms)
+  const picture = JSON.stringify([active?.name, ...rooms.map((room) => [room.name, room.unread])])
+  if (picture !== roomsShown) drawRooms(rooms)
+  roomsShown = picture
+}
+
+function drawRooms(rooms) {
+  const focused = document.activeElement?.dataset.room
+  const rows = rooms.map((room) => roomRow(room, room === active, choose))
+  byId('rooms').replaceChildren(...rows)
+  rows.map((row) => row.firstChild).find((button) => button.dataset.room === focused)?.focus()
   const unread = rooms.reduce((sum, room) => sum + room.unread, 0)
   document.title = unread > 0 ? `(${unread}) Chat` : 'Chat'
-  saveRooms(memory, rooms)
 }
 
 function showMembers() {
@@ -224,6 +233,12 @@ document.addEventListener('keydown', (event) => {
   if (byId('chat').hidden || !event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key)) return
   event.preventDefault()
   step(event.key === 'ArrowUp' ? -1 : 1)
+})
+document.addEventListener('click', (event) => {
+  if (!byId('people').contains(event.target)) byId('people').open = false
+})
+byId('people').addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') byId('people').open = false
 })
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState !== 'visible' || byId('chat').hidden) return

@@ -216,6 +216,7 @@ export class Connection {
       this.#retryLater(frame)
     } else {
       const item = this.outbox.refuse(frame.cid, frame.message)
+      this.#onChange({ type: 'notice', text: `Not sent: ${frame.message}` })
       this.#settled(frame.cid, item?.room)
     }
   }

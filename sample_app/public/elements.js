@@ -83,6 +83,7 @@ export function pendingRow(item, onEdit) {
 export function roomRow(room, active, onChoose) {
   const row = element('li')
   const button = element('button', 'room')
+  button.dataset.room = room.name
   button.append(element('bdi', '', room.name))
   if (active) button.setAttribute('aria-current', 'true')
   if (room.unread > 0) {

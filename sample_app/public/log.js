@@ -12,7 +12,8 @@ export class Log {
   #earlier = byId('earlier')
   #newest = byId('newest')
   #room = null
-  #following = true
+  #following = true // new messages come into view by themselves
+  #top = 0 // where the view was put last
 
   // `fetchBefore(room, after, limit)` gives older messages; `onEdit(item)` gets a refused message back.
   constructor({ me, fetchBefore, onEdit }) {
@@ -53,7 +54,7 @@ export class Log {
   toBottom() {
     this.#following = true
     this.#newest.hidden = true
-    this.#box.scrollTop = this.#box.scrollHeight
+    this.#keepPlace()
   }
 
   #rows(messages, first) {
@@ -69,14 +70,19 @@ export class Log {
     byId('empty').hidden = !nothing || this.#room.last === null
   }
 
+  // Only a move upwards is the reader's wish to stay there: the box and what is in it also change size by themselves.
   #noteScroll() {
-    const left = this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight
-    this.#following = left < NEAR_BOTTOM_PX
+    const { scrollTop, scrollHeight, clientHeight } = this.#box
+    if (scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX) this.#following = true
+    else if (scrollTop < this.#top) this.#following = false
+    this.#top = scrollTop
     if (this.#following) this.#newest.hidden = true
   }
 
   #keepPlace() {
-    if (this.#following) this.#box.scrollTop = this.#box.scrollHeight
+    if (!this.#following) return
+    this.#box.scrollTop = this.#box.scrollHeight
+    this.#top = this.#box.scrollTop
   }
 
   async #showEarlier() {

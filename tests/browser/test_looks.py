@@ -66,7 +66,7 @@ async def cut_off(stage: Stage, person: Person) -> None:
     await stage.stop_serving(kill=True)
     await expect(person.page.locator("#retry")).to_be_visible()
     await person.say("waits")
-    await expect(person.page.locator(".waiting .note")).to_be_visible()
+    await expect(person.page.locator(".waiting .note")).to_be_in_viewport()
 
 
 async def keep_picture(page: Page, name: str) -> None:
@@ -126,6 +126,26 @@ async def assert_fits(page: Page, width: int) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth") == width
     assert await page.evaluate("document.getElementById('log').scrollWidth <= document.getElementById('log').clientWidth")
     assert await page.evaluate(STICKING_OUT) == []
+
+
+def test_the_view_follows_until_somebody_reads_further_up() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            ana = await stage.person("ana", await stage.visitor(size=NARROW))
+            bo = await stage.person("bo")
+            for number in range(20):
+                await bo.say(f"number {number}")
+            await ana.sees(20)
+            await expect(ana.page.locator("#messages li").last).to_be_in_viewport()
+            await ana.page.locator("#messages li").first.scroll_into_view_if_needed()
+            await bo.say("newest")
+            await expect(ana.page.locator("#newest")).to_be_visible()
+            await expect(ana.page.locator("#messages li").first).to_be_in_viewport()
+            await ana.page.click("#newest")
+            await expect(ana.page.locator("#messages li").last).to_be_in_viewport()
+            await expect(ana.page.locator("#newest")).to_be_hidden()
+
+    asyncio.run(scene())
 
 
 async def spoken(page: Page) -> list[tuple[str, str]]:

@@ -44,12 +44,14 @@ def test_what_is_said_while_the_server_is_down_arrives_once_and_in_order(kill: b
             for person in people:
                 await expect(person.page.locator(BANNER)).to_be_visible()
                 await expect(person.page.locator(BANNER)).to_contain_text("Connection lost")
+                await expect(person.page.get_by_role("status")).to_contain_text("Connection lost")
             said += await talk(people, range(3, 8))
             await expect(people[0].page.locator("#pending li")).to_have_count(5)
             await stage.serve("r2")
             for person in people:
                 await person.online()
                 await expect(person.page.locator(BANNER)).to_be_hidden()
+                await expect(person.page.get_by_role("status")).to_have_text("Connected again.")
                 await expect(person.page.locator("#where")).to_have_text("worker chat-r2 · release r2")
             await assert_both_see(people, said)
 
@@ -203,5 +205,33 @@ def test_earlier_messages_are_loaded_on_demand() -> None:
             assert await bo.sees(60) == [f"number {number}" for number in range(60)]
             await expect(bo.page.locator("#earlier")).to_be_hidden()
             assert await bo.sequence() == list(range(1, 61))
+
+    asyncio.run(scene())
+
+
+def test_a_message_that_the_server_refuses_comes_back_to_be_changed() -> None:
+    async def scene() -> None:
+        async with two_people() as (_, ana, bo):
+            await ana.page.fill("#text", "\u0007")
+            await ana.page.press("#text", "Enter")
+            await expect(ana.page.locator(".refused .note")).to_have_text("Not sent: the message is empty")
+            await expect(ana.page.locator("#notice")).to_have_text("Not sent: the message is empty")
+            await ana.page.get_by_role("button", name="Edit").click()
+            await expect(ana.page.locator("#text")).to_be_focused()
+            await ana.say("better")
+            assert await bo.sees(1) == ["better"]
+            await expect(ana.page.locator("#pending li")).to_have_count(0)
+
+    asyncio.run(scene())
+
+
+def test_more_than_the_server_takes_at_once_arrives_in_order_all_the_same() -> None:
+    async def scene() -> None:
+        async with two_people() as (stage, ana, bo):
+            await stage.stop_serving()
+            for number in range(60):
+                await ana.say(f"number {number}")
+            await stage.serve("r2")
+            assert await bo.sees(60) == [f"number {number}" for number in range(60)]
 
     asyncio.run(scene())
