@@ -1,0 +1,151 @@
+"""A stream that outlives its link: opened again where it was, with no gap and no repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chatops.errors import TargetError
+from chatops.events import Notice
+from chatops.model import LIMITS
+from chatops.streams import closing
+
+T = TypeVar("T")
+OVERLAP = 2.0
+"""How far back a stream is read again after a cut, in seconds: lines of several workers don't arrive in perfect order."""
+REMEMBERED = 5000
+"""How many values are remembered at most for telling repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits between tries, in seconds: none, then full jitter under a doubling `base` up to `cap`.
+
+    A stream that lasted `steady` seconds starts over.
+    """
+
+    base: float = 0.5
+    cap: float = 30.0
+    steady: float = 10.0
+
+    def wait(self, failures: int) -> float:
+        """How long to wait after so many failures in a row."""
+        return 0.0 if failures <= 1 else random.uniform(0.0, min(self.cap, self.base * 2.0 ** min(failures, 16)))  # noqa: S311
+
+
+BACKOFF = Backoff()
+
+
+class Seen(Generic[T]):
+    """What went by lately: where to read again from, and which values are repeats then."""
+
+    def __init__(self, when: Callable[[T], float], key: Callable[[T], Hashable]) -> None:
+        self._when = when
+        self._key = key
+        self._recent: deque[T] = deque()
+        self._newest = float("-inf")
+        self._dropped_at = (float("-inf"), 0)
+        self._skip = 0
+        self._edge: float | None = None
+        self._repeats: Counter[Hashable] = Counter()
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was seen."""
+        return bool(self._recent)
+
+    @property
+    def position(self) -> float | None:
+        """The time to read again from (inclusive); None before anything was seen."""
+        return self._when(self._recent[0]) if self._recent else None
+
+    def fresh(self, item: T) -> bool:
+        """Whether `item` was not seen before; remembers it."""
+        moment = self._when(item)
+        if (self._skip or self._repeats) and moment <= self._newest and self._known(item, moment):
+            return False
+        self._recent.append(item)
+        self._newest = max(self._newest, moment)
+        while len(self._recent) > REMEMBERED or self._when(self._recent[0]) < self._newest - OVERLAP:
+            self._forget(self._when(self._recent.popleft()))
+        return True
+
+    def rewind(self) -> None:
+        """The stream is about to be read again from `position`."""
+        self._repeats = Counter(map(self._key, self._recent))
+        self._edge = self.position
+        self._skip = self._dropped_at[1] if self._dropped_at[0] == self._edge else 0
+
+    def _forget(self, moment: float) -> None:
+        edge, dropped = self._dropped_at
+        self._dropped_at = (moment, dropped + 1 if moment == edge else 1)
+
+    def _known(self, item: T, moment: float) -> bool:
+        if self._skip and moment == self._edge:
+            self._skip -= 1
+            return True
+        key = self._key(item)
+        if self._repeats[key] > 0:
+            self._repeats[key] -= 1
+            return True
+        return False
+
+
+async def resume(
+    start: Callable[[float | None], AsyncIterator[T]],
+    when: Callable[[T], float],
+    key: Callable[[T], Hashable],
+    *,
+    target: str = "",
+    patient: bool = True,
+    backoff: Backoff = BACKOFF,
+) -> AsyncGenerator[T | Notice]:
+    """`start(None)` opens the stream, `start(time)` opens it again from `time` on (inclusive).
+
+    What was seen already is left out. Each cut is told by a Notice, and so is the return. Not `patient`: a failure before
+    anything was seen is raised (TargetError, OSError).
+    """
+    seen = Seen(when, key)
+    failures = 0
+    cut = 0.0
+    while True:
+        begun = time.monotonic()
+        try:
+            async with closing(start(seen.position)) as source:
+                async for item in source:
+                    fresh = seen.fresh(item)
+                    if cut:
+                        yield _back(target, cut, gap=fresh and seen.started)
+                        cut = 0.0
+                    if fresh:
+                        yield item
+            return
+        except (TargetError, OSError) as error:
+            lasted = time.monotonic() - begun
+            if not (patient or failures or seen.started or lasted > LIMITS.connect):
+                raise
+            failures = 1 if lasted > backoff.steady else failures + 1
+            if not cut:
+                cut = time.time()
+                yield _lost(target, error)
+        seen.rewind()
+        await asyncio.sleep(backoff.wait(failures))
+
+
+def _lost(target: str, error: Exception) -> Notice:
+    reason = str(error) or type(error).__name__
+    message = f"stream of `{target}` lost ({reason}); trying again"
+    return Notice(time=time.time(), target=target, level="warning", message=message)
+
+
+def _back(target: str, cut: float, gap: bool) -> Notice:
+    now = time.time()
+    lasted = f"stream of `{target}` is back after {now - cut:.1f} s"
+    if gap:
+        return Notice(time=now, target=target, level="warning", message=f"{lasted}; lines in between may be missing")
+    return Notice(time=now, target=target, message=f"{lasted}, nothing missing")
