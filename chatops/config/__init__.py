@@ -1,0 +1,8 @@
+"""The file `chatops.yaml`: read strictly, typed by what is wanted, every problem at once and at its place."""
+
+from chatops.config.bundled import bundled_example, bundled_sample
+from chatops.config.json_schema import schema
+from chatops.config.load import Config, Entry, find, load
+from chatops.config.secrets import environment, redactor
+
+__all__ = ["Config", "Entry", "bundled_example", "bundled_sample", "environment", "find", "load", "redactor", "schema"]

@@ -1,0 +1,80 @@
+"""Collects the problems of one file, so that all of them can be said in one go."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chatops.errors import ConfigError, Problem
+from chatops.sanitize import sanitize
+
+Where = tuple[str | int, ...]
+"""The way from the top of the file to a value: keys and list positions."""
+
+_LONGEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in the file; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+START = Place(1, 1)
+
+
+@dataclass(slots=True)
+class Report:
+    """The problems found so far in `file` (its name as it is shown)."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, place: Place, where: Where | str, message: str, hint: str = "") -> None:
+        """Notes one problem; all text may be foreign."""
+        path = where if isinstance(where, str) else dotted(where)
+        texts = (sanitize(text) for text in (path, message, hint))
+        self.problems.append(Problem(self.file, place.line, place.column, *texts))
+
+    def settle(self) -> None:
+        """Raises ConfigError with every problem noted so far, in the order of the file."""
+        if self.problems:
+            raise self.error()
+
+    def error(self) -> ConfigError:
+        """The problems as what is raised: without repeats, sorted by position."""
+        unique = sorted(dict.fromkeys(self.problems), key=lambda problem: (problem.file, problem.line, problem.column))
+        count = f"{len(unique)} problem{'s' if len(unique) != 1 else ''}"
+        return ConfigError(f"{count} in {self.file}", problems=tuple(unique))
+
+
+def dotted(where: Where) -> str:
+    """`targets.vps.hosts.0.address`, each part cut to a readable length."""
+    return ".".join(_short(str(part)) for part in where)
+
+
+def quoted(text: str) -> str:
+    """A foreign word in backticks, safe for a terminal and of bounded length."""
+    return f"`{sanitize(_short(text))}`"
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint that names the nearest known word, or `otherwise`."""
+    near = difflib.get_close_matches(word[:_LONGEST], list(known), n=1)
+    return f"did you mean `{near[0]}`?" if near else otherwise
+
+
+def shown(file: Path) -> str:
+    """A file's name as people want to see it: relative where it is below the current folder."""
+    try:
+        return sanitize(str(file.relative_to(Path.cwd())))
+    except (ValueError, FileNotFoundError):
+        return sanitize(str(file))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
