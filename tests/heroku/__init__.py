@@ -1,0 +1,1 @@
+"""Tests of the Heroku target, and the Heroku they run against."""
