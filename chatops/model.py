@@ -9,8 +9,6 @@ from typing import Literal
 
 from chatops.redact import Secret
 
-# ---------------------------------------------------------------- what the user wrote
-
 
 @dataclass(frozen=True, slots=True)
 class Generate:
@@ -55,9 +53,6 @@ class App:
     websocket: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
-
-
-# ---------------------------------------------------------------- what is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +130,11 @@ class State:
         return next((kept for kept in self.releases if kept.state == "current"), None)
 
 
-# ---------------------------------------------------------------- what is wanted
+def before(state: State) -> str | None:
+    """The release that `rollback` without a name goes to: the newest good one that was deployed before the current."""
+    since = (state.release.created if state.release else None) or float("inf")
+    good = [kept for kept in state.releases if kept.state in {"warm", "kept"} and (kept.created or 0) < since]
+    return max(good, key=lambda kept: kept.created or 0).id if good else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +181,17 @@ Reason = Literal["create", "change", "remove", "skip"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that will be done. `detail` is redacted; `limit` in seconds. Targets extend it with how."""
+    """One thing that will be done. `detail` is redacted; `limit` in seconds. Targets extend it with how.
+
+    A step that `proves` is a gate: where it fails, the release is unhealthy (exit code 5, not 4).
+    """
 
     name: str
     title: str
     reason: Reason = "change"
     detail: str = ""
     limit: float = 120.0
+    proves: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

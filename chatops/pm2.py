@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from chatops.model import KeptRelease
 
 SCRIPTS = Path(__file__).parent / "node"
 """Our Node scripts and the lock file of PM2 (AGPL: installed on demand from it, never bundled)."""
@@ -161,6 +164,51 @@ class RunSet:
         }
 
 
+def from_summary(value: Mapping[str, Any], app: str, layout: Layout) -> RunSet:
+    """The run set that `summary` described. Raises KeyError when the file is not ours."""
+    return RunSet(value["name"], app, value["release"], value["env"], value["command"], tuple(value["secrets"]), layout)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """A run set that is there: `workers` were asked for, `alive` of them live."""
+
+    run_set: RunSet
+    workers: int
+    alive: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every worker that was asked for is there."""
+        return self.alive == self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a kept release runs: its last run set, and its dependencies' key."""
+
+    run_set: RunSet
+    modules: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What of an app is on one host. `live` and `previous` name run sets: where traffic goes, and what stays warm."""
+
+    sets: tuple[SetFacts, ...] = ()
+    live: str | None = None
+    previous: str | None = None
+    releases: tuple[KeptRelease, ...] = ()
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
+    daemon: bool = False
+    pm2_installed: bool = False
+
+    def facts(self, name: str | None) -> SetFacts | None:
+        """A run set by its name."""
+        return next((facts for facts in self.sets if facts.run_set.name == name), None)
+
+
 def files(run_set: RunSet, numbers: range, scripts: PurePosixPath) -> Iterator[tuple[str, Any]]:
     """(name, JSON value) of the files a set's folder needs before workers `numbers` can start."""
     yield "apps.json", [run_set.process(number, scripts) for number in numbers]
@@ -170,8 +218,6 @@ def files(run_set: RunSet, numbers: range, scripts: PurePosixPath) -> Iterator[t
 
 def front_process(layout: Layout, app: str, port: int, scripts: PurePosixPath) -> dict[str, Any]:
     """The PM2 application of the local front."""
-    import json
-
     settings = {"port": port, "run": str(layout.run), "record": str(layout.front)}
     return {
         "name": f"{app}-front",

@@ -21,3 +21,8 @@ def assign(name: str, value: object) -> str:
     if not _NAME.match(name):
         raise ValueError(f"`{name}` is no shell variable name")
     return f"{name}={words(value)}"
+
+
+def write(path: object, text: str) -> str:
+    """Commands that put `text` into a file by rename. Raises ValueError on NUL."""
+    return f"printf '%s\\n' {words(text)} >{words(f'{path}.new')}\n{words('mv', '-f', '--', f'{path}.new', path)}"

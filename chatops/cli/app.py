@@ -10,6 +10,20 @@ import typer
 
 from chatops import __version__
 from chatops.cli import invocation
+from chatops.cli.check import check
+from chatops.cli.init import init
+from chatops.cli.attach import attach
+from chatops.cli.deploy import deploy
+from chatops.cli.doctor import doctor
+from chatops.cli.open import open_
+from chatops.cli.plan import plan
+from chatops.cli.releases import releases
+from chatops.cli.remove import remove
+from chatops.cli.restart import restart
+from chatops.cli.rollback import rollback
+from chatops.cli.run import run
+from chatops.cli.scale import scale
+from chatops.cli.status import status
 
 app = typer.Typer(
     name="chatops",
@@ -47,6 +61,10 @@ def options(
     context.with_resource(invocation.ending(context.obj))
 
 
+app.command()(init)
+app.command()(check)
+
+
 def hoist(arguments: list[str]) -> list[str]:
     """Global options first, wherever they stood (up to `--`), so that `status local --json` works too."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -61,6 +79,11 @@ def hoist(arguments: list[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest + arguments[end:]
+
+
+for verb in (deploy, plan, rollback, releases, scale, restart, remove, status, attach, run, doctor):
+    app.command()(verb)
+app.command("open")(open_)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 // Hands the clients of the old workers over to the new: asks each to drain, then shows the count going down.
-// usage: drain.cjs SECONDS OPS_SOCKET...   (an app without an operations socket has nothing to hand over)
+// usage: drain.cjs SECONDS OPS_SOCKET... | drain.cjs back OPS_SOCKET...   (takes the order back: a warm release serves again)
+// An app without an operations socket has nothing to hand over.
 'use strict'
 const { setTimeout: sleep } = require('node:timers/promises')
 const { ask, json } = require('./sockets.cjs')
@@ -22,7 +23,11 @@ async function total(sockets) {
   return (await Promise.all(sockets.map(connections))).reduce((sum, count) => sum + count, 0)
 }
 
-async function main([seconds, ...sockets]) {
+async function back(sockets) {
+  await Promise.allSettled(sockets.map((socket) => ask(socket, '/undrain', { method: 'POST' })))
+}
+
+async function drain([seconds, ...sockets]) {
   const before = await total(sockets)
   const window = Math.min(MOST_MS, Math.max(LEAST_MS, before * PER_CLIENT_MS))
   const asked = await Promise.allSettled(sockets.map((socket) => ask(socket, `/drain?window_ms=${window}`, { method: 'POST' })))
@@ -39,4 +44,6 @@ async function main([seconds, ...sockets]) {
   return console.log(left > 0 ? `${left} connections stay with the old workers until those stop` : `drained ${before} connections`)
 }
 
-main(process.argv.slice(2)).then(() => process.exit(0))
+const [first, ...rest] = process.argv.slice(2)
+const done = first === 'back' ? back(rest) : drain([first, ...rest])
+done.then(() => process.exit(0))

@@ -27,8 +27,9 @@ async function start(apps) {
 /** Deletes what is there of `names`; each gets SIGINT and the time to drain. */
 async function stop(names) {
   const known = new Set((await call('list')).map((item) => item.name))
-  await Promise.all(names.filter((name) => known.has(name)).map((name) => call('delete', name)))
-  console.log(`stopped ${names.length}`)
+  const found = names.filter((name) => known.has(name))
+  await Promise.all(found.map((name) => call('delete', name)))
+  for (const name of found) console.log(`stopped ${name}`)
 }
 
 async function main() {
@@ -36,7 +37,7 @@ async function main() {
   if (verb === 'start') await start(JSON.parse(fs.readFileSync(rest[0], 'utf8')))
   if (verb === 'stop') await stop(rest)
   if (verb === 'kill') return call('killDaemon')
-  await call('dump')
+  await call('dump', true)
   return pm2.disconnect()
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from chatops.events import Event, LogLine
+from chatops.events import Event, Finished, LogLine
 from chatops.model import Goal, Phase, Plan, State, Worker
 
 StateT = TypeVar("StateT", bound=State)
@@ -34,16 +34,16 @@ class Target(Protocol[StateT]):
     def plan(self, state: StateT, goal: Goal) -> Plan:
         """What would reach `goal` from `state`. Pure. Raises ConfigError for a goal that can't be."""
 
-    def carry_out(self, plan: Plan, phase: Phase) -> AsyncIterator[Event]:
+    def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
         """Does one phase of a plan. Raises StepFailed, Unhealthy, Locked, UnknownOutcome."""
 
-    def attach(self) -> AsyncIterator[Event]:
+    def attach(self) -> AsyncGenerator[Event, None]:
         """Joins what is being carried out on the target, from its first event. Raises TargetError when nothing is."""
 
     def script(self, plan: Plan) -> str:
         """The programs of a plan as text to read. Raises ConfigError where the target has none."""
 
-    def logs(self, tail: int, follow: bool, since: float | None) -> AsyncIterator[LogLine]:
+    def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
         """The last `tail` lines (or those since an epoch time), then live ones when `follow`."""
 
     async def workers(self) -> Sequence[Worker]:
@@ -54,6 +54,9 @@ class Target(Protocol[StateT]):
 
     async def doctor(self) -> Sequence[Finding]:
         """A read-only look at what a deploy would need."""
+
+    async def remember(self, plan: Plan, finished: Finished) -> None:
+        """Notes how a plan ended in the target's own history, where it keeps one."""
 
     async def close(self) -> None:
         """Gives back connections and threads."""

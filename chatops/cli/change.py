@@ -1,0 +1,98 @@
+"""What every verb that changes a target shares: look, plan, ask, carry out, show, end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from chatops.cli.invocation import Invocation, interactive
+from chatops.errors import ConfigError, Locked
+
+if TYPE_CHECKING:
+    from chatops.config import Config
+    from chatops.events import Event, Finished
+    from chatops.model import Goal, Plan, State
+    from chatops.targets.base import Target
+
+GoalOf = Callable[["Config", "State"], "Goal"]
+LOCK_POLL = 0.5
+
+
+async def change(
+    invocation: Invocation, name: str | None, goal_of: GoalOf, done: str, *, yes: bool = False, wait: float = 0
+) -> None:
+    """Reaches a goal on a target and says so; leaves with the exit code of CONTRACT when it did not."""
+    config = invocation.load()
+    async with invocation.target(config, name) as target:
+        end = time.monotonic() + wait
+        while True:
+            try:
+                finished = await _once(invocation, config, target, goal_of, yes=yes)
+                break
+            except Locked as error:
+                if time.monotonic() >= end:
+                    raise
+                invocation.say(f"waiting: {error.message}")
+                await asyncio.sleep(LOCK_POLL)
+        await _end(invocation, target, finished, done)
+
+
+async def _once(invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool) -> Finished:
+    from chatops.execute import execute
+    from chatops.probe import prober
+
+    state = await target.inspect()
+    plan = target.plan(state, goal_of(config, state))
+    _agree(invocation, plan, yes=yes)
+    async with aclosing(execute(target, state, plan, prober(state.url, config.app))) as events:
+        return await _show(invocation, events)
+
+
+def _agree(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
+    """Says what is worth knowing before; on a terminal it asks whether to go on."""
+    for notice in plan.notices:
+        invocation.say(f"! {notice}")
+    if plan.notices and plan.changes and not yes and interactive(sys.stdin) and interactive(sys.stderr):
+        typer.confirm("go on?", default=True, abort=True, err=True)
+
+
+async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> Finished:
+    from chatops.events import Finished
+
+    if invocation.json:
+        from chatops.render.ndjson import write
+
+        async for event in events:
+            write(event)
+            if isinstance(event, Finished):
+                return event
+        raise ConfigError("the change ended without saying how")
+    from chatops.render.console import show
+
+    colored = not invocation.no_color and interactive(sys.stderr)
+    finished = await show(events, color=colored, verbose=invocation.verbose, quiet=invocation.quiet)
+    if finished is None:
+        raise ConfigError("the change ended without saying how")
+    return finished
+
+
+async def _end(invocation: Invocation, target: Target[Any], finished: Finished, done: str) -> None:
+    if finished.ok:
+        from chatops.render.console import closing_line
+
+        url = (await target.inspect()).url if not invocation.json else None
+        invocation.say(closing_line(finished, done.format(release=finished.release), url))
+        return
+    from chatops.render.console import impact_words
+
+    felt = f" ({impact_words(finished.impact)})" if finished.impact else ""
+    print(f"error: {finished.error}{felt}", file=sys.stderr)
+    if finished.hint:
+        print(f"hint: {finished.hint}", file=sys.stderr)
+    raise typer.Exit(finished.exit_code)

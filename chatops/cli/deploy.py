@@ -1,0 +1,52 @@
+"""`chatops deploy`: packs the app and makes it serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.change import change
+from chatops.cli.plan import show_plan
+
+if TYPE_CHECKING:
+    from chatops.config import Config
+    from chatops.model import Goal, State
+
+Target = Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")]
+
+
+def deploy(
+    context: typer.Context,
+    target: Target = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    wait_lock: Annotated[
+        float, typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another deploy to end.")
+    ] = 0,
+    release: Annotated[
+        str | None, typer.Option("--release", metavar="ID", help="Deploy a release that the target has kept.")
+    ] = None,
+) -> None:
+    """Put the app on a target, without a dropped request or a lost message."""
+    call = invocation.of(context)
+    if dry_run:
+        invocation.run(show_plan(call, target, goal(release)))
+    else:
+        invocation.run(change(call, target, goal(release), "deployed {release}", yes=yes, wait=wait_lock))
+
+
+def goal(release: str | None = None):  # type: ignore[no-untyped-def]
+    """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
+
+    def of(config: Config, state: State) -> Goal:
+        from chatops.config import environment
+        from chatops.model import Deploy, Rollback
+        from chatops.pack import pack
+
+        if release:
+            return Rollback(release)
+        return Deploy(pack(config.app.path), environment(config))
+
+    return of

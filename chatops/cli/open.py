@@ -1,0 +1,32 @@
+"""`chatops open`: the app's page in a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.invocation import Invocation
+
+
+def open_(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+) -> None:
+    """Open the app's page in a browser; prints its address."""
+    call = invocation.of(context)
+    url = invocation.run(_url(call, target))
+    print(url)
+    if invocation.interactive(__import__("sys").stdout):
+        typer.launch(url)
+
+
+async def _url(call: Invocation, name: str | None) -> str:
+    from chatops.errors import ConfigError
+
+    async with call.target(call.load(), name) as target:
+        state = await target.inspect()
+        if state.url is None:
+            raise ConfigError(f"nothing is deployed on `{target.name}` yet", f"`chatops deploy {target.name}` comes first")
+        return state.url

@@ -1,0 +1,47 @@
+"""`chatops plan`: what a deploy would do, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.change import GoalOf
+
+if TYPE_CHECKING:
+    from chatops.cli.invocation import Invocation
+
+CHANGES = 7
+
+
+def plan(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    script: Annotated[bool, typer.Option("--script", help="Print the program that would run there.")] = False,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="0: nothing to do, 7: changes.")] = False,
+) -> None:
+    """Show what a deploy would do; nothing is changed."""
+    from chatops.cli.deploy import goal
+
+    call = invocation.of(context)
+    changes = invocation.run(show_plan(call, target, goal(), script=script))
+    if detailed_exitcode and changes:
+        raise typer.Exit(CHANGES)
+
+
+async def show_plan(call: Invocation, name: str | None, goal_of: GoalOf, *, script: bool = False) -> bool:
+    """Prints a plan; gives whether it would change anything."""
+    from chatops.render.plan import as_json, text
+
+    config = call.load()
+    async with call.target(config, name) as target:
+        state = await target.inspect()
+        made = target.plan(state, goal_of(config, state))
+        if script:
+            print(target.script(made))
+        elif call.json:
+            call.answer(as_json(made))
+        else:
+            print(text(made))
+        return made.changes

@@ -1,0 +1,43 @@
+"""`chatops remove`: takes the app away from a target."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.change import change
+
+if TYPE_CHECKING:
+    from chatops.config import Config
+    from chatops.model import Goal, State
+
+
+def remove(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Also data, secrets, and what was installed for the app.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for the target's name.")] = False,
+) -> None:
+    """Take the app away; asks for the target's name."""
+
+    def goal(config: Config, state: State) -> Goal:
+        from chatops.model import Remove
+
+        if not yes:
+            _confirm(state.target)
+        return Remove(purge)
+
+    invocation.run(change(invocation.of(context), target, goal, "removed", yes=True))
+
+
+def _confirm(name: str) -> None:
+    from chatops.errors import ConfigError
+    from chatops.render.console import ask
+
+    if not invocation.interactive(sys.stdin):
+        raise ConfigError("`remove` asks for the target's name, and there is no terminal", "`--yes` removes without asking")
+    if ask(f"This removes the app from `{name}`. Type the target's name to go on:") != name:
+        raise ConfigError("that is not the target's name", "nothing was removed")

@@ -1,0 +1,111 @@
+"""`chatops status`: one screen about a target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from chatops.events import HealthSample
+    from chatops.model import State, Worker
+
+
+def status(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+) -> None:
+    """Show url, release, workers and health of a target."""
+    invocation.run(_status(invocation.of(context), target))
+
+
+async def _status(call: Invocation, name: str | None) -> None:
+    config = call.load()
+    async with call.target(config, name) as target:
+        state = await target.inspect()
+    seen = await _look(state, config.app.health)
+    if call.json:
+        call.answer(as_json(state, seen))
+    else:
+        print(text(state, seen))
+
+
+async def _look(state: State, path: str) -> HealthSample | None:
+    if state.url is None:
+        return None
+    from chatops import health
+
+    async with health.client() as http:
+        return await health.sample(http, state.url + path, state.target)
+
+
+def verdict(state: State, seen: HealthSample | None) -> str:
+    """healthy | degraded | down | absent."""
+    if state.release is None:
+        return "absent"
+    if seen is None or not seen.ok:
+        return "down"
+    serving = [worker for worker in state.workers if worker.release == state.release.id]
+    return "degraded" if seen.message or any(worker.state != "up" for worker in serving) else "healthy"
+
+
+def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
+    """CONTRACT's object."""
+    from chatops.cli.releases import as_json as release
+    from chatops.events import plain
+
+    health = {"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, "checks": seen.checks} if seen else None
+    return {
+        "target": state.target,
+        "kind": state.kind,
+        "url": state.url,
+        "state": verdict(state, seen),
+        "release": release(state.release) if state.release else None,
+        "releases": [release(kept) for kept in state.releases],
+        "workers": plain(state.workers),
+        "health": plain(health),
+        "lock": plain(state.lock),
+    }
+
+
+def text(state: State, seen: HealthSample | None) -> str:
+    """The screen."""
+    from chatops.render.columns import columns
+    from chatops.render.console import age
+
+    lines = [f"target    {state.target} ({state.kind})", f"state     {verdict(state, seen)}", f"url       {state.url or '-'}"]
+    if state.release:
+        facts = [f"deployed {age(state.release.created)} ago"] if state.release.created else []
+        facts += [f"by {state.release.by}"] if state.release.by else []
+        facts += [f"git {state.release.git}"] if state.release.git else []
+        lines.append(f"release   {state.release.id}" + (f" ({', '.join(facts)})" if facts else ""))
+    if seen:
+        lines.append(
+            f"health    {'ok' if seen.ok else 'failing'}, {seen.status}, {seen.latency_ms:.0f} ms {seen.message}".rstrip()
+        )
+    if state.lock:
+        lines.append(f"lock      {state.lock.who} runs `{state.lock.what}` for {age(state.lock.since)}")
+    if state.workers:
+        heads = ("worker", "host", "pid", "state", "cpu", "memory", "restarts", "uptime", "release")
+        lines += ["", columns(heads, [_row(worker) for worker in state.workers])]
+    return "\n".join(lines)
+
+
+def _row(worker: Worker) -> tuple[str, ...]:
+    def shown(value: float | None, form: str, unit: float = 1) -> str:
+        return "-" if value is None else form.format(value / unit)
+
+    return (
+        worker.name,
+        worker.host or "-",
+        shown(worker.pid, "{:.0f}"),
+        worker.state,
+        shown(worker.cpu_percent, "{:.0f} %"),
+        shown(worker.memory_bytes, "{:.0f} MiB", 1024**2),
+        shown(worker.restarts, "{:.0f}"),
+        shown(worker.uptime_seconds, "{:.0f} s"),
+        worker.release or "-",
+    )

@@ -1,0 +1,125 @@
+"""Carries a plan out, phase after phase, through its gates; goes back by itself when the new release does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chatops import health
+from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy
+from chatops.events import Event, Finished, Impact, Notice
+from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, State
+from chatops.targets.base import Target
+
+
+class Prober(Protocol):
+    """Feels what users feel while a plan is carried out."""
+
+    async def start(self) -> None:
+        """Begins to ask."""
+
+    async def stop(self) -> Impact | None:
+        """Ends, and tells what was felt; None where there was nothing to ask."""
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a plan has come."""
+
+    begun: float = field(default_factory=time.monotonic)
+    proved: bool = False
+    error: ChatopsError | None = None
+
+
+async def execute(target: Target[Any], state: State, plan: Plan, prober: Prober | None = None) -> AsyncGenerator[Event, None]:
+    """The events of a plan; the last is Finished and says how it ended. Raises Locked or TargetError where nothing was done."""
+    course = _Course()
+    if plan.changes and prober:
+        await prober.start()
+    try:
+        async with aclosing(_attempt(target, plan, course)) as events:
+            async for event in events:
+                yield event
+        if course.error and (goal := _way_back(state, plan, course)):
+            yield Notice(time=time.time(), message=_announce(goal), level="warning", target=target.name)
+            async with aclosing(_go_back(target, goal, course)) as events:
+                async for event in events:
+                    yield event
+    finally:
+        impact = await prober.stop() if plan.changes and prober else None
+    finished = _finished(plan, course, impact)
+    await target.remember(plan, finished)
+    yield finished
+
+
+async def _attempt(target: Target[Any], plan: Plan, course: _Course) -> AsyncGenerator[Event, None]:
+    """Every phase and its gate; what ends it early lands in `course.error`."""
+    if not plan.changes:
+        return
+    try:
+        for phase in plan.phases:
+            async with aclosing(_phase(target, plan, phase)) as events:
+                async for event in events:
+                    yield event
+            course.proved = course.proved or phase.gate is not None
+    except (StepFailed, Unhealthy, Interrupted) as error:
+        course.error = error
+    except asyncio.CancelledError:
+        if task := asyncio.current_task():
+            task.uncancel()
+        course.error = Interrupted("interrupted")
+
+
+async def _phase(target: Target[Any], plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
+    async with aclosing(target.carry_out(plan, phase)) as events:
+        async for event in events:
+            yield event
+    if phase.gate:
+        yield await health.wait_until_healthy(phase.gate)
+
+
+def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
+    """Where to return to: what served before. After the gate the new release stays: it has proved itself."""
+    if course.proved or not isinstance(plan.goal, Deploy | Restart | Rollback):
+        return None
+    former = state.release.id if state.release else None
+    bad = plan.release if isinstance(course.error, Unhealthy) and isinstance(plan.goal, Deploy) else None
+    return Rollback(former, bad if bad != former else None)
+
+
+def _announce(goal: Goal) -> str:
+    to = goal.to if isinstance(goal, Rollback) else None
+    return f"going back: {to} keeps serving" if to else "going back: what was started is removed"
+
+
+async def _go_back(target: Target[Any], goal: Goal, course: _Course) -> AsyncGenerator[Event, None]:
+    """Looks again, plans the way back and carries it out; a failure here joins the first error's words."""
+    try:
+        plan = target.plan(await target.inspect(), goal)
+        for phase in plan.phases:
+            async with aclosing(_phase(target, plan, phase)) as events:
+                async for event in events:
+                    yield event
+    except ChatopsError as second:
+        first = course.error
+        message = f"{first.message if first else ''}; the way back failed too: {second.message}"
+        course.error = StepFailed(message, "run the same command again, or `chatops status` first")
+
+
+def _finished(plan: Plan, course: _Course, impact: Impact | None) -> Finished:
+    error = course.error
+    return Finished(
+        time=time.time(),
+        ok=error is None,
+        changed=plan.changes,
+        seconds=time.monotonic() - course.begun,
+        release=plan.release,
+        impact=impact,
+        exit_code=error.exit_code if error else 0,
+        error=error.message if error else "",
+        hint=error.hint if error else "",
+    )

@@ -1,0 +1,1 @@
+"""Events and states as text, as JSON lines, as a live console."""

@@ -1,0 +1,212 @@
+"""The shell steps that every host with PM2 shares: install, unpack, start, gate, switch, drain, stop, prune."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from chatops.model import LIMITS, App, Environment, Generate, Reason, Release
+from chatops.pm2 import Layout, RunSet, SetFacts, files
+from chatops.program import ShellStep
+from chatops.redact import Secret
+from chatops.shell import words, write
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What stays the same while we work on a host. Programs define `node` (a path) and the command `npm`."""
+
+    app: App
+    workers: int
+    keep: int
+    url: str
+    layout: Layout
+    scripts: PurePosixPath
+    pm2: PurePosixPath
+    node_major: str
+
+
+def step(
+    name: str, title: str, action: str, check: str = "false", reason: Reason = "change", limit: float = 120.0
+) -> ShellStep:
+    """A shell step in one line."""
+    return ShellStep(name=name, title=title, reason=reason, check=check, action=action, limit=limit)
+
+
+def env_digest(env: Environment, salt: str) -> str:
+    """Tells environments apart without telling what is in them: slow to guess where secrets are involved."""
+    text = json.dumps({name: _text(value) for name, value in sorted(env.items())}).encode()
+    rounds = 100_000 if any(isinstance(value, Secret) for value in env.values()) else 1
+    return hashlib.pbkdf2_hmac("sha256", text, salt.encode(), rounds).hex()[:16]
+
+
+def _text(value: str | Secret | Generate) -> str | int:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return value.length if isinstance(value, Generate) else value
+
+
+def env_file(env: Environment) -> str:
+    """The environment as launch.cjs reads it; what the host makes itself is not in it. Write it 0600, show it nobody."""
+    given = {name: value for name, value in env.items() if not isinstance(value, Generate)}
+    return json.dumps({name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items()})
+
+
+def modules_key(lock: str, node_major: str) -> str:
+    """Dependencies are the same for the same lock file and the same Node major; a host has one architecture."""
+    return hashlib.sha256(f"{lock} {node_major}".encode()).hexdigest()[:16]
+
+
+def install_pm2(site: Site) -> ShellStep:
+    """PM2 from our lock file, in a folder that later deploys find."""
+    folder = words(site.pm2)
+    copies = words(site.scripts / "package.json", site.scripts / "package-lock.json")
+    text = f"rm -rf {folder}.new\nmkdir -p {folder}.new\ncp {copies} {folder}.new/\n{_npm_ci(f'{folder}.new')}\n"
+    action = f"{text}rm -rf {folder}\nmv {folder}.new {folder}"
+    return step("pm2", "install PM2", action, f"[ -e {folder}/node_modules/pm2 ]", "create", limit=300)
+
+
+def unpack(site: Site, release: Release) -> ShellStep:
+    """The release's tree, complete or not there."""
+    tree = words(site.layout.release(release.id))
+    archive = words(site.layout.state / "incoming" / f"{release.id}.tar")
+    text = f"rm -rf {tree}.new\nmkdir -p {tree}.new\ntar -xf {archive} -C {tree}.new\nmv {tree}.new {tree}"
+    return step("unpack", f"unpack release {release.id}", text, f"[ -d {tree} ]", "create")
+
+
+def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[ShellStep]:
+    """Dependencies, once for all releases with the same lock file."""
+    if not release.lock:
+        return
+    installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
+    folder = words(installed)
+    text = f"rm -rf {folder}.new\nmkdir -p {folder}.new\ncp {tree}/package.json {tree}/package-lock.json {folder}.new/\n"
+    text += f"{_npm_ci(f'{folder}.new')}\nmkdir -p {folder}.new/node_modules\nmv {folder}.new {folder}"
+    if installed.name not in known:
+        yield step("modules", "install dependencies (npm ci)", text, f"[ -d {folder} ]", "create", limit=600)
+    link = f"rm -rf {tree}/node_modules\nln -s {folder}/node_modules {tree}/node_modules"
+    yield step("link", "link the dependencies", link, f"[ -e {tree}/node_modules ]")
+
+
+def generated(site: Site, env: Environment) -> Iterator[ShellStep]:
+    """Secrets that are made on the host once and never leave it."""
+    for name, value in sorted(env.items()):
+        if isinstance(value, Generate):
+            path = words(site.layout.secrets / name)
+            script = f"process.stdout.write(require('crypto').randomBytes({value.length}).toString('base64url'))"
+            text = f'mkdir -p {words(site.layout.secrets)}\n"$node" -e {words(script)} >{path}.new\nmv {path}.new {path}'
+            yield step(f"secret_{name}", f"make the secret {name}", text, f"[ -s {path} ]", "create")
+
+
+def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
+    """What `releases` shows, and what a later rollback needs to start it again."""
+    key = modules_key(release.lock, site.node_major) if release.lock else None
+    facts = {"id": release.id, "created": release.created, "by": release.by, "git": release.git, "modules": key}
+    text = write(site.layout.state / "releases" / f"{release.id}.json", json.dumps({**facts, **run_set.summary(0)}))
+    return step("record", f"record release {release.id}", f"mkdir -p {words(site.layout.state / 'releases')}\n{text}")
+
+
+def start(site: Site, run_set: RunSet, numbers: range) -> tuple[ShellStep, ...]:
+    """Starts workers beside what serves and lets them prove themselves."""
+    folder = run_set.folder
+    texts = [words("mkdir", "-p", folder, site.layout.logs, site.layout.data)]
+    texts += [write(folder / name, json.dumps(value)) for name, value in files(run_set, numbers, site.scripts)]
+    texts += [summary(run_set, numbers.stop), ask_pm2(site, "start", folder / "apps.json")]
+    title = f"start {len(numbers)} workers of {run_set.name} beside what serves"
+    return (step("start", title, "\n".join(texts), reason="create"), prove(site, run_set, numbers))
+
+
+def prove(site: Site, run_set: RunSet, numbers: range) -> ShellStep:
+    """The gate on the host: workers answer well, as the release they should be, before any traffic goes to them."""
+    gate = run_set.folder / "gate.json"
+    checked = run_set.gate(numbers, site.app.health, site.app.websocket, LIMITS.boot / 2)
+    text = f'{write(gate, json.dumps(checked))}\n"$node" {words(site.scripts / "gate.cjs", gate)}'
+    return ShellStep(name="gate", title="gate: every worker answers well", action=text, limit=LIMITS.boot, proves=True)
+
+
+def wake(site: Site, warm: SetFacts) -> tuple[ShellStep, ...]:
+    """A warm set takes clients again."""
+    numbers = range(warm.workers)
+    text = f'"$node" {words(site.scripts / "drain.cjs", "back", *(warm.run_set.ops(number) for number in numbers))}'
+    return (step("wake", f"wake {warm.run_set.name}", text, limit=20), prove(site, warm.run_set, numbers))
+
+
+def summary(run_set: RunSet, workers: int) -> str:
+    """Commands that record how many workers a set has."""
+    return write(run_set.folder / "set.json", json.dumps(run_set.summary(workers)))
+
+
+def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None) -> ShellStep:
+    """The one rename that moves all new traffic; refuses when `live` has changed since the plan was made."""
+    arguments = (site.scripts / "switch.cjs", site.layout.run, wanted.name, live or "-", warm or "-")
+    current = site.layout.root / "current"
+    link = words("ln", "-s", site.layout.release(wanted.release), f"{current}.new")
+    rename = f"require('fs').renameSync({json.dumps(f'{current}.new')}, {json.dumps(str(current))})"
+    text = f'"$node" {words(*arguments)}\nrm -f {words(f"{current}.new")}\n{link}\n"$node" -e {words(rename)}'
+    return step("switch", f"switch traffic to {wanted.name} (one rename)", text, limit=30)
+
+
+def drain(site: Site, live: SetFacts) -> ShellStep:
+    """Hands the clients of what served before over to what serves now."""
+    sockets = [live.run_set.ops(number) for number in range(live.workers)]
+    text = f'"$node" {words(site.scripts / "drain.cjs", int(LIMITS.drain), *sockets)}'
+    return step("drain", f"hand the clients of {live.run_set.name} over", text, limit=LIMITS.drain + 20)
+
+
+def stop_sets(site: Site, gone: list[SetFacts]) -> Iterator[ShellStep]:
+    """Stops whole sets and forgets them, also workers that PM2 has lost sight of."""
+    if gone:
+        text = "\n".join(stop_workers(site, facts.run_set, range(facts.workers)) for facts in gone)
+        folders = words("rm", "-rf", "--", *(facts.run_set.folder for facts in gone))
+        names = ", ".join(facts.run_set.name for facts in gone)
+        yield step("stop", f"stop {names}", f"{text}\n{folders}", reason="remove")
+
+
+def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
+    """Commands that drain and end workers of a set."""
+    names = [run_set.worker(number) for number in numbers]
+    records = words(*(run_set.record(number) for number in numbers))
+    left = [run_set.folder / f"{number}.{end}" for number in numbers for end in ("sock", "ops", "pid.json", "json")]
+    return f"{ask_pm2(site, 'stop', *names)}\n{end_recorded(records)}\n{words('rm', '-f', '--', *left)}"
+
+
+def prune(site: Site, old: list[str], keys: Iterable[str], envs: Iterable[str]) -> Iterator[ShellStep]:
+    """Deletes old releases, and dependencies and environments that no kept release uses."""
+    layout = site.layout
+    gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
+    gone += [layout.state / "releases" / f"{release}.bad" for release in old]
+    gone += [*map(layout.modules, keys), *map(layout.env, envs)]
+    if gone:
+        yield step("prune", f"delete {len(old)} old releases", words("rm", "-rf", "--", *gone), reason="remove")
+
+
+def mark_bad(site: Site, release: str) -> ShellStep:
+    """Remembers that a release must not be rolled back to."""
+    path = site.layout.state / "releases" / f"{release}.bad"
+    return step("mark", f"mark release {release} as bad", f"mkdir -p {words(path.parent)}\n: >{words(path)}")
+
+
+def ask_pm2(site: Site, *arguments: object) -> str:
+    """PM2 through our script, in a clean environment (its dump keeps what it sees) and without our lock's descriptor."""
+    clean = f'env -i PATH="$PATH" HOME="$HOME" {words(f"PM2_HOME={site.layout.pm2}")}'
+    return f'{clean} "$node" {words(site.scripts / "pm2.cjs", site.pm2, *arguments)} 9>&-'
+
+
+def end_recorded(records: str) -> str:
+    """Commands that end processes by the ids they recorded, if those are still our Node processes."""
+    return (
+        f"for record in {records}; do\n"
+        '  [ -e "$record" ] || continue\n'
+        '  pid=$(sed -n \'s/.*"pid":\\([0-9]*\\).*/\\1/p\' "$record")\n'
+        '  case $(ps -o command= -p "${pid:-0}" 2>/dev/null) in\n'
+        '    *launch.cjs* | *front.cjs*) kill "$pid" 2>/dev/null || : ;;\n'
+        "  esac\n"
+        "done"
+    )
+
+
+def _npm_ci(folder: str) -> str:
+    return f"(cd {folder} && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)"

@@ -1,0 +1,65 @@
+"""The block of a Heroku target in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+SINGLE = frozenset({"eco", "basic"})
+"""Sizes that allow one dyno per process type and no Preboot (Dev Center, "Dyno tiers")."""
+_DRAINS = ("https", "http", "syslog", "syslog+tls")
+
+
+def _drain(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in _DRAINS or not parts.hostname:
+        raise ValueError(f"a drain is a URL that begins with one of {', '.join(scheme + '://' for scheme in _DRAINS)}")
+    return url
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
+ProcessType = Annotated[str, StringConstraints(pattern=r"^[-\w]{1,128}$")]
+Size = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]*$", to_lower=True)]
+Plan = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][\w-]*(:[\w-]+)?$")]
+Hostname = Annotated[str, StringConstraints(pattern=r"^(\*\.)?([a-zA-Z0-9-]{1,63}\.)+[a-zA-Z]{2,63}$", to_lower=True)]
+Drain = Annotated[str, AfterValidator(_drain)]
+
+
+class Dynos(BaseModel):
+    """How many dynos of one process type, and their size."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quantity: int = Field(default=1, ge=0, le=100)
+    size: Size = "basic"
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Dynos:
+        if self.size in SINGLE and self.quantity > 1:
+            raise ValueError(f"{self.size} allows one dyno per process type; several need standard-1x or larger")
+        return self
+
+
+class Block(BaseModel):
+    """The app `app` on Heroku; what the file does not name there is left alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    app: Name
+    region: str = "us"
+    stack: str | None = None
+    buildpacks: tuple[str, ...] = ()
+    dynos: Mapping[ProcessType, Dynos] = Field(default_factory=lambda: {"web": Dynos()})
+    addons: tuple[Plan, ...] = ()
+    domains: tuple[Hostname, ...] = ()
+    drains: tuple[Drain, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_tier(self) -> Block:
+        sizes = {dynos.size for dynos in self.dynos.values()}
+        if sizes & SINGLE and sizes - SINGLE:
+            raise ValueError("dynos: Eco or Basic can't be mixed with Standard or larger in one app")
+        return self

@@ -1,0 +1,1 @@
+"""The only door from the local target to this machine's files and processes."""

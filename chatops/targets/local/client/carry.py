@@ -1,0 +1,230 @@
+"""Carries programs out on this machine: ships what they need, starts them detached under the lock, follows the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from chatops.errors import Interrupted, Locked, StepFailed, TargetError, Unhealthy, UnknownOutcome
+from chatops.events import Event
+from chatops.events import StepFailed as StepFailedEvent
+from chatops.model import Deploy, Lock, Phase, Plan
+from chatops.pm2 import SCRIPTS
+from chatops.program import STOPPED, Journal, ShellStep, compile_program
+from chatops.redact import Redactor
+from chatops.sanitize import sanitize
+from chatops.shell import words
+from chatops.steps import Site, env_digest, env_file
+from chatops.targets.local.client.node import Node
+
+POLL = 0.02
+
+
+def variables(site: Site, node: Node, phase: str) -> dict[str, object]:
+    """What the program of a phase is told: where it lies itself, and the Node that runs the scripts."""
+    state = Path(site.layout.state)
+    return {"program": state / f"{phase}.sh", "journal": state / "journal.ndjson", "stop": state / "stop", "node": node.program}
+
+
+def program(site: Site, node: Node, plan: Plan, phase: Phase) -> str:
+    """The text of a phase's program."""
+    title = f"{type(plan.goal).__name__.lower()} {site.app.name}, phase {phase.name}"
+    steps = [step for step in phase.steps if isinstance(step, ShellStep)]
+    text = compile_program(title, steps, variables(site, node, phase.name))
+    npm = f'PATH={words(node.program.parent)}:"$PATH"\nnpm() {{ {words(*node.npm)} "$@"; }}'
+    return text.replace("\n\n", f"\n{npm}\n\n", 1)
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Does the phases of one plan after the other; holds the lock from the first to `release()`."""
+
+    site: Site
+    node: Node
+    redact: Redactor = field(default_factory=Redactor)
+    _lock: BinaryIO | None = None
+
+    @property
+    def state(self) -> Path:
+        """Where lock, journal and programs lie."""
+        return Path(self.site.layout.state)
+
+    def lock(self, what: str, who: str) -> None:
+        """Takes the kernel lock; raises Locked with the holder's name when somebody else has it."""
+        if self._lock:
+            return
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (self.state / "lock").open("a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise locked(held(self.state)) from None
+        file.truncate(0)
+        file.write(json.dumps({"who": who, "what": what, "since": time.time()}).encode())
+        file.flush()
+        self._lock = file
+        (self.state / "stop").unlink(missing_ok=True)
+        (self.state / "journal.ndjson").write_bytes(b"")
+
+    def release(self) -> None:
+        """Gives the lock back, as far as we hold it; a program that still runs keeps it."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def ship(self, plan: Plan) -> None:
+        """Brings our scripts, and for a deploy the archive and the environment (0600)."""
+        scripts = Path(self.site.scripts)
+        if not scripts.exists():
+            fresh = scripts.with_name(f"{scripts.name}.{os.getpid()}")
+            shutil.copytree(SCRIPTS, fresh)
+            fresh.rename(scripts)
+        if isinstance(plan.goal, Deploy) and plan.changes:
+            digest = env_digest(plan.goal.env, self.site.app.name)
+            _write_private(Path(self.site.layout.env(digest)), env_file(plan.goal.env).encode())
+            incoming = self.state / "incoming"
+            incoming.mkdir(exist_ok=True, mode=0o700)
+            _copy(plan.goal.release.archive, incoming / f"{plan.goal.release.id}.tar")
+
+    async def phase(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
+        """Starts the program of a phase and gives its events. Raises StepFailed, Interrupted or UnknownOutcome."""
+        path = self.state / f"{phase.name}.sh"
+        path.write_text(program(self.site, self.node, plan, phase))
+        titles = {step.name: step.title for step in phase.steps}
+        (self.state / "phase.json").write_text(json.dumps({"phase": phase.name, "titles": titles}))
+        journal = Journal(phase.name, titles, self.redact, time.time)
+        start = (self.state / "journal.ndjson").stat().st_size
+        child = self._start(path)
+        failure: StepFailed | Unhealthy | None = None
+        entries = follow(self.state / "journal.ndjson", start, journal, lambda: child.poll() is None, self.state / "stop")
+        async for event in entries:
+            failure = _failure(phase, event) if isinstance(event, StepFailedEvent) else failure
+            yield event
+        child.wait()
+        _judge(journal.code, failure)
+
+    def _start(self, path: Path) -> subprocess.Popen[bytes]:
+        """Detached, in a session of its own, with the lock as descriptor 9: it ends by itself whatever happens to us."""
+        if self._lock is None:
+            raise TargetError("the lock is not held")
+        command = ["/bin/sh", "-c", 'exec 9<&0 </dev/null; exec sh "$0"', str(path)]
+        return subprocess.Popen(  # noqa: S603  our own program
+            command,
+            stdin=self._lock,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _failure(phase: Phase, event: StepFailedEvent) -> StepFailed | Unhealthy:
+    proof = any(step.proves for step in phase.steps if step.name == event.step)
+    return (Unhealthy if proof else StepFailed)(f"{event.title}: {event.message}")
+
+
+def _judge(code: int | None, failure: StepFailed | Unhealthy | None) -> None:
+    if code is None:
+        raise UnknownOutcome("the program was killed before it said how it ended", "run the same command again")
+    if code == STOPPED:
+        raise Interrupted("stopped between two steps")
+    if code:
+        raise failure or StepFailed(f"the program ended with exit code {code}")
+
+
+async def follow(
+    path: Path, offset: int, journal: Journal, running: Callable[[], bool], stop: Path
+) -> AsyncGenerator[Event, None]:
+    """The journal's events until its phase ends.
+
+    Cancelled once, it asks the program (by the file `stop`) to end after the current step; cancelled again, it leaves.
+    """
+    rest = b""
+    with path.open("rb") as file:
+        file.seek(offset)
+        while journal.code is None:
+            alive = running()
+            data = file.read()
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if event := journal.event(line):
+                    yield event
+            if not data:
+                if not alive:
+                    return
+                await _pause(stop)
+
+
+async def _pause(stop: Path) -> None:
+    task = asyncio.current_task()
+    try:
+        await asyncio.sleep(POLL)
+    except asyncio.CancelledError:
+        if task is None or stop.exists():
+            raise
+        stop.touch()
+        task.uncancel()
+
+
+def held(state: Path) -> Lock | None:
+    """Who holds the lock now; None when nobody does."""
+    try:
+        with (state / "lock").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                value = json.loads(file.read() or b"{}")
+                return Lock(value.get("who", "somebody"), value.get("what", "a change"), value.get("since", time.time()))
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def locked(lock: Lock | None) -> Locked:
+    """The error that names who has the lock, and since when."""
+    if lock is None:
+        return Locked("somebody else has just taken the lock", "try again")
+    minutes, seconds = divmod(int(time.time() - lock.since), 60)
+    since = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return Locked(f"locked by {lock.who} ({lock.what}) for {since}", "`--wait-lock SECONDS` waits; `chatops attach` watches")
+
+
+async def join(state: Path) -> AsyncGenerator[Event, None]:
+    """The events of the phase that runs now and of those that follow while the lock is held."""
+    path, offset = state / "journal.ndjson", 0
+    while held(state):
+        value = json.loads((state / "phase.json").read_bytes())
+        journal = Journal(value["phase"], value["titles"], sanitize, time.time)
+        async for event in follow(path, offset, journal, lambda: held(state) is not None, state / "detached"):
+            yield event
+        offset = path.stat().st_size if path.exists() else 0
+        await asyncio.sleep(POLL)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    fresh.rename(path)
+
+
+def _copy(source: Path, to: Path) -> None:
+    fresh = to.with_name(f"{to.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(source, fresh)
+        fresh.rename(to)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise StepFailed(f"can't write `{to}`: {error.strerror}", "is the disk full?") from None

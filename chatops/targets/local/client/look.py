@@ -1,0 +1,155 @@
+"""What is there: files under the app's root and the processes that they name. Reads only, starts nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from chatops.model import KeptRelease, Worker
+from chatops.pm2 import Deployed, Layout, Recipe, RunSet, SetFacts, from_summary
+from chatops.steps import Site
+
+CLOCK_SLACK = 5.0
+"""Seconds between a process's start and its record; a process that started later than its record is another one."""
+
+
+def deployed(site: Site) -> Deployed:
+    """What of the app is on this machine."""
+    layout = site.layout
+    run = Path(layout.run)
+    sets = tuple(sorted(_sets(site), key=lambda facts: facts.run_set.name))
+    live, previous = _link(run / "live"), _link(run / "previous")
+    names = {facts.run_set.name: facts.run_set.release for facts in sets}
+    entries = {path.stem: _json(path) for path in (Path(layout.state) / "releases").glob("*.json")}
+    return Deployed(
+        sets=sets,
+        live=live,
+        previous=previous,
+        releases=tuple(_releases(layout, entries, names.get(live or ""), names.get(previous or ""))),
+        recipes=dict(_recipes(site, entries)),
+        modules=frozenset(path.name for path in Path(layout.root, "modules").glob("*") if path.suffix != ".new"),
+        daemon=_alive(Path(layout.pm2) / "pm2.pid"),
+        pm2_installed=(Path(site.pm2) / "node_modules" / "pm2").exists(),
+    )
+
+
+def _sets(site: Site) -> Iterator[SetFacts]:
+    for path in Path(site.layout.run).glob("*/set.json"):
+        if path.parent.is_symlink():
+            continue
+        with suppress(KeyError, TypeError):
+            value = _json(path)
+            run_set = from_summary(value, site.app.name, site.layout)
+            workers = int(value["workers"])
+            yield SetFacts(run_set, workers, sum(process(run_set, number) is not None for number in range(workers)))
+
+
+def _releases(layout: Layout, entries: dict[str, Any], current: str | None, warm: str | None) -> Iterator[KeptRelease]:
+    for id, value in sorted(entries.items(), key=lambda item: item[1].get("created") or 0, reverse=True):
+        bad = (Path(layout.state) / "releases" / f"{id}.bad").exists()
+        state = "current" if id == current else "bad" if bad else "warm" if id == warm else "kept"
+        yield KeptRelease(id, state, value.get("created"), value.get("by"), value.get("git"))  # type: ignore[arg-type]
+
+
+def _recipes(site: Site, entries: dict[str, Any]) -> Iterator[tuple[str, Recipe]]:
+    for id, value in entries.items():
+        with suppress(KeyError, TypeError):
+            if Path(site.layout.release(id)).is_dir() and Path(site.layout.env(value["env"])).exists():
+                yield id, Recipe(from_summary(value, site.app.name, site.layout), value["modules"])
+
+
+def process(run_set: RunSet, number: int) -> psutil.Process | None:
+    """The living process of a worker, by the record it left."""
+    return recorded(Path(run_set.record(number)))
+
+
+def recorded(path: Path) -> psutil.Process | None:
+    """The process that wrote `path`, if it still lives (a number that is used again does not count)."""
+    record = _json(path)
+    with suppress(psutil.Error, KeyError, TypeError, ValueError):
+        found = psutil.Process(int(record["pid"]))
+        zombie = found.status() == psutil.STATUS_ZOMBIE
+        return None if zombie or found.create_time() > record["started"] + CLOCK_SLACK else found
+    return None
+
+
+def front_port(layout: Layout) -> int | None:
+    """The port that our front listens on; None when it does not run."""
+    path = Path(layout.front)
+    port = _json(path).get("port")
+    return port if isinstance(port, int) and recorded(path) else None
+
+
+def workers(there: Deployed, known: dict[int, psutil.Process]) -> list[Worker]:
+    """Every worker of the sets that serve or are warm. `known` keeps processes between calls: CPU needs two looks."""
+    names = {there.live, there.previous}
+    found = [facts for facts in there.sets if facts.run_set.name in names]
+    found.sort(key=lambda facts: facts.run_set.name != there.live)
+    seen = [_worker(facts.run_set, number, known) for facts in found for number in range(facts.workers)]
+    for pid in known.keys() - {worker.pid for worker in seen}:
+        del known[pid]
+    return seen
+
+
+def _worker(run_set: RunSet, number: int, known: dict[int, psutil.Process]) -> Worker:
+    name, record = run_set.worker(number), _json(Path(run_set.record(number)))
+    restarts = record.get("restarts")
+    found = process(run_set, number)
+    if found is None:
+        return Worker(name, "", "down", restarts=restarts, release=run_set.release)
+    found = known.setdefault(found.pid, found)
+    with suppress(psutil.Error), found.oneshot():
+        cpu, memory, started = found.cpu_percent(), found.memory_info().rss, found.create_time()
+        return Worker(name, "", "up", found.pid, cpu, memory, restarts, time.time() - started, run_set.release)
+    return Worker(name, "", "down", restarts=restarts, release=run_set.release)
+
+
+def port_owner(port: int) -> str | None:
+    """Who listens on a loopback port, as words; None when nobody does."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "nobody, but this user may not listen there"
+        except OSError:
+            return _listener(port)
+    return None
+
+
+def _listener(port: int) -> str:
+    with suppress(psutil.Error):
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
+                return f"`{psutil.Process(found.pid).name()}` (process {found.pid})"
+    return "another program"
+
+
+def _alive(pid_file: Path) -> bool:
+    try:
+        return "PM2" in " ".join(psutil.Process(int(pid_file.read_text())).cmdline())
+    except (OSError, ValueError, psutil.Error):
+        return False
+
+
+def _link(path: Path) -> str | None:
+    try:
+        return path.readlink().name
+    except OSError:
+        return None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

