@@ -1,6 +1,7 @@
 // Ties the page together: the session in connection.js, the elements in index.html, and what the user does.
 
 import { Banner } from './banner.js'
+import { clock, fetchMessages, openSocket, soon } from './browser.js'
 import { Connection } from './connection.js'
 import { byId, element, memberRow, roomRow } from './elements.js'
 import { Log } from './log.js'
@@ -10,34 +11,18 @@ import { Outbox } from './outbox.js'
 import { Typing } from './typing.js'
 
 const memory = openMemory()
-const clock = {
-  now: () => Date.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms)
-    return () => clearTimeout(timer)
-  },
-}
-
 let session = null
 let active = null // the room on the screen
 let roomsShown = ''
 const banner = new Banner(() => session.wake())
+const drawSoon = soon(draw)
 const typing = new Typing(() => session.typing(active.name))
 const log = new Log({ fetchBefore, onEdit: editAgain })
 
-function openSocket() {
-  const address = new URL('ws', location.href)
-  address.protocol = address.protocol.replace('http', 'ws')
-  return new WebSocket(address)
-}
-
 async function fetchBefore(room, after, limit) {
-  const answer = await fetch(`api/rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${limit}`).catch(() => null)
-  if (!answer?.ok) {
-    notice('Earlier messages could not be read. Try again in a moment.')
-    return []
-  }
-  return (await answer.json()).messages
+  const messages = await fetchMessages(room, after, limit)
+  if (messages === null) notice('Earlier messages could not be read. Try again in a moment.')
+  return messages ?? []
 }
 
 // --- session ---
@@ -69,7 +54,7 @@ const changes = {
   status: () => showStatus(),
   rooms: () => showRooms(),
   messages: (event) => showMessages(event),
-  outbox: () => showOutbox(),
+  outbox: () => drawSoon(),
   presence: (event) => event.room === active?.name && showMembers(),
   typing: (event) => event.room === active.name && event.from !== session.name && typing.heard(event.from),
   notice: (event) => notice(event.text),
@@ -91,15 +76,19 @@ function showMessages({ room, fresh, added }) {
   if (room !== active.name) return showRooms()
   if (fresh) log.show(active)
   else log.append(added)
-  showOutbox()
   for (const message of added) typing.stopped(message.from)
+  drawSoon()
+}
+
+function draw() {
+  showOutbox()
   markRead()
 }
 
 // What is not sent yet belongs to this name and this room, so both stay until it is.
 function showOutbox() {
   const waiting = session.outbox.in(active.name)
-  log.showPending(waiting)
+  log.draw(waiting)
   byId('rename').disabled = session.outbox.unsent > 0
   byId('leave').disabled = waiting.length > 0
 }
@@ -112,9 +101,8 @@ function choose(name) {
   byId('room-title').textContent = name
   byId('leave').hidden = session.rooms.size === 1
   log.show(active)
-  showOutbox()
+  draw()
   showMembers()
-  markRead()
   byId('rooms').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'nearest' })
 }
 

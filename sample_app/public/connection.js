@@ -15,15 +15,6 @@ export function backoff(attempt, random) {
   return random() * Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** attempt)
 }
 
-// Works without `crypto.randomUUID`, which browsers only offer over HTTPS.
-export function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  bytes[6] = (bytes[6] & 0x0f) | 0x40
-  bytes[8] = (bytes[8] & 0x3f) | 0x80
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
-
 export class Connection {
   #open
   #clock
@@ -83,7 +74,7 @@ export class Connection {
   }
 
   send(room, text) {
-    this.outbox.add(room, text, uuid(), this.#clock.now())
+    this.outbox.add(room, text, this.#clock.now())
     this.#onChange({ type: 'outbox', room })
     this.#pump()
   }

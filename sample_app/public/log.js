@@ -12,6 +12,7 @@ export class Log {
   #earlier = byId('earlier')
   #newest = byId('newest')
   #room = null
+  #added = [] // in the room, not on the screen yet
   #following = true // new messages come into view by themselves
   #top = 0 // where the view was put last
 
@@ -29,6 +30,7 @@ export class Log {
   // Draws a room from its start; the live region stays silent meanwhile.
   show(room) {
     this.#room = room
+    this.#added = []
     this.#box.setAttribute('aria-busy', 'true')
     this.#list.replaceChildren(...this.#rows(room.messages, undefined))
     this.#showEdges()
@@ -37,18 +39,24 @@ export class Log {
   }
 
   append(added) {
-    const before = this.#room.messages.at(-1 - added.length)
-    this.#list.append(...this.#rows(added, before))
-    while (this.#list.children.length > this.#room.messages.length) this.#list.firstChild.remove()
+    this.#added.push(...added)
+  }
+
+  // Draws what was appended, and what waits to be sent.
+  draw(waiting) {
+    if (this.#added.length > 0) this.#drawAdded()
+    this.#pending.replaceChildren(...waiting.map((item) => pendingRow(item, this.onEdit)))
     this.#showEdges()
-    this.#newest.hidden = this.#following
     this.#keepPlace()
   }
 
-  showPending(items) {
-    this.#pending.replaceChildren(...items.map((item) => pendingRow(item, this.onEdit)))
-    this.#showEdges()
-    this.#keepPlace()
+  #drawAdded() {
+    const before = this.#room.messages.at(-1 - this.#added.length)
+    const kept = this.#added.slice(-this.#room.messages.length)
+    this.#added = []
+    this.#list.append(...this.#rows(kept, before))
+    while (this.#list.children.length > this.#room.messages.length) this.#list.firstChild.remove()
+    this.#newest.hidden = this.#following
   }
 
   toBottom() {

@@ -2,6 +2,15 @@
 
 const PREFIX = 'chat.outbox.'
 
+// Works without `crypto.randomUUID`, which browsers only offer over HTTPS.
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = (bytes[6] & 0x0f) | 0x40
+  bytes[8] = (bytes[8] & 0x3f) | 0x80
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
 export class Outbox {
   #storage
   #items = []
@@ -17,7 +26,8 @@ export class Outbox {
       .sort((a, b) => a.at - b.at || a.order - b.order)
   }
 
-  add(room, text, cid, at) {
+  add(room, text, at) {
+    const cid = uuid()
     const order = 1 + (this.#items.at(-1)?.order ?? 0)
     const item = { cid, room, text, from: this.from, at, order }
     this.#items.push(item)

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoff, Connection, uuid } from '../public/connection.js'
-import { Outbox } from '../public/outbox.js'
+import { backoff, Connection } from '../public/connection.js'
+import { Outbox, uuid } from '../public/outbox.js'
 
 class MadeUpClock {
   time = 1_000_000
@@ -151,6 +151,20 @@ test('counts as unread what came after the last look', () => {
   assert.equal(connection.rooms.get('lobby').unread, 2)
   connection.rooms.get('lobby').markRead()
   assert.equal(connection.rooms.get('lobby').unread, 0)
+})
+
+test('keeps the newest thousand messages of a room', () => {
+  const { last, shown } = online()
+  for (let seq = 1; seq <= 1200; seq += 1) last().say(message(seq))
+  assert.deepEqual([shown().length, shown()[0], shown().at(-1)], [1000, 201, 1200])
+})
+
+test('puts earlier messages in front, and none twice', () => {
+  const { connection, last, shown } = session()
+  last().onopen()
+  last().history('lobby', [message(5), message(6)])
+  connection.rooms.get('lobby').prepend([message(3), message(4), message(5)])
+  assert.deepEqual(shown(), [3, 4, 5, 6])
 })
 
 test('backs off with full jitter between nothing and a doubling ceiling of 30 s', () => {
