@@ -4,5 +4,17 @@ from chatops.config.bundled import bundled_example, bundled_sample
 from chatops.config.json_schema import schema
 from chatops.config.load import Config, Entry, find, load
 from chatops.config.secrets import environment, redactor
+from chatops.config.starter import starter
 
-__all__ = ["Config", "Entry", "bundled_example", "bundled_sample", "environment", "find", "load", "redactor", "schema"]
+__all__ = [
+    "Config",
+    "Entry",
+    "bundled_example",
+    "bundled_sample",
+    "environment",
+    "find",
+    "load",
+    "redactor",
+    "schema",
+    "starter",
+]
