@@ -79,7 +79,6 @@ async def _fetch(build: Build) -> bytes:
 def _unpack(archive: bytes, folder: Path) -> None:
     """A gzipped tar, its files at the root or in one wrapping folder; what .slugignore names is left out."""
     upload = folder.with_suffix(".tgz")
-    upload.parent.mkdir(parents=True, exist_ok=True)
     upload.write_bytes(archive)
     try:
         with tarfile.open(upload, "r:gz") as tar:

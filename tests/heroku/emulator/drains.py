@@ -20,7 +20,8 @@ async def feed(cloud: Cloud, app: App, drain: Drain) -> None:
     async with ClientSession(timeout=TIMEOUT) as session:
         async for batch in follow(app.log, tail, cloud.limits.stream_keep_alive):
             if batch and not await _post(session, drain, batch):
-                app.log.heroku("logplex", f"Error L10 (output buffer overflow): drain '{drain.token}' dropped {len(batch)} messages since {batch[0].time}.")  # fmt: skip
+                lost = f"drain '{drain.token}' dropped {len(batch)} messages since {batch[0].time}"
+                app.log.heroku("logplex", f"Error L10 (output buffer overflow): {lost}.")
 
 
 async def _post(session: ClientSession, drain: Drain, batch: list[Line]) -> bool:

@@ -116,7 +116,8 @@ class Dyno(Record):
             await asyncio.wait_for(self.process.wait(), self.cloud.limits.kill)
         except TimeoutError:
             seconds = int(self.cloud.limits.kill)
-            self.app.log.heroku(self.name, f"Error R12 (Exit timeout) -> At least one process failed to exit within {seconds} seconds of SIGTERM")  # fmt: skip
+            late = f"At least one process failed to exit within {seconds} seconds of SIGTERM"
+            self.app.log.heroku(self.name, f"Error R12 (Exit timeout) -> {late}")
             self.app.log.heroku(self.name, "Stopping remaining processes with SIGKILL")
         self.kill()
 
@@ -165,9 +166,10 @@ class Dyno(Record):
         """A folder of its own, because a dyno's files are its own and go with it."""
         source = self.release.slug.folder if self.release.slug else None
         if source:
-            await asyncio.to_thread(shutil.copytree, source, self.folder, symlinks=True)
+            copying = await asyncio.create_subprocess_exec("cp", "-a", "--reflink=auto", source, self.folder)
+            await copying.wait()
         else:
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir()
         self.port = free_port()
 
     async def _listens(self) -> bool:
@@ -181,7 +183,8 @@ class Dyno(Record):
     def _fail_boot(self) -> None:
         self.boot_failed = True
         seconds = int(self.cloud.limits.boot)
-        self.app.log.heroku(self.name, f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {seconds} seconds of launch")  # fmt: skip
+        late = f"Web process failed to bind to $PORT within {seconds} seconds of launch"
+        self.app.log.heroku(self.name, f"Error R10 (Boot timeout) -> {late}")
         self.app.log.heroku(self.name, "Stopping process with SIGKILL")
         self.kill()
 

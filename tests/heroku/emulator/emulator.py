@@ -1,4 +1,4 @@
-"""The emulator as an object: `async with Emulator() as heroku`, or `with running_emulator() as heroku` beside a synchronous test."""
+"""The emulator as an object: `async with Emulator()`, or `with running_emulator()` beside a synchronous test."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class Emulator:
     """One Heroku of its own, on ephemeral loopback ports; everything in it ends with it."""
 
     def __init__(self, limits: Limits = QUICK, port: int = 0, strict: bool = True) -> None:
-        """`strict`: leaving the `async with` raises AssertionError where an answer broke the official schema or a part failed."""
+        """`strict`: leaving raises AssertionError where an answer broke the official schema or a part failed."""
         self.limits = limits
         self.strict = strict
         self.token = f"HRKU-{secrets.token_hex(16)}"
@@ -41,6 +41,8 @@ class Emulator:
         self.folder.chmod(0o755)
         self.cloud = Cloud(self.folder, self.limits, self.token, nodes.folder(self.folder))
         self.cloud.build_env = nodes.npm_settings()
+        for name in ("dynos", "slugs", "uploads", "addons", "home"):
+            (self.folder / name).mkdir()
         self.front = Front(self.cloud)
         self._rendezvous = Rendezvous(self.cloud)
         await self._rendezvous.open()

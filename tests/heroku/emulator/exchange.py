@@ -29,8 +29,8 @@ class Side:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def next(self) -> h11.Event | type[h11.PAUSED]:
-        """The next event; reads where it must."""
+    async def next(self) -> object:
+        """The next h11 event (or PAUSED); reads where it must."""
         while (event := self.connection.next_event()) is h11.NEED_DATA:
             if self.connection.they_are_waiting_for_100_continue:
                 await self.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
@@ -57,7 +57,7 @@ class Visit:
     dyno: Dyno | None = None
     connect: float | None = None
     status: int = 0
-    bytes: int = 0
+    sent: int = 0
     failed: Failed | None = None
     headers: dict[bytes, bytes] = field(init=False)
 
@@ -87,7 +87,7 @@ class Visit:
         return (
             f'{level} method={self.request.method.decode()} path="{self.request.target.decode("latin-1")}" host={host} '
             f'request_id={self.id} fwd="{self.visitor}" dyno={self.dyno.name if self.dyno else ""} connect={connect} '
-            f"service={service} status={self.status or 503} bytes={self.bytes or ''} "
+            f"service={service} status={self.status or 503} bytes={self.sent or ''} "
             "protocol=http1.1 tls=false tls_version=unknown"
         )
 
@@ -149,8 +149,8 @@ def _request_headers(visit: Visit) -> Headers:
     kept = HOP_BY_HOP - ({b"connection"} if visit.upgrades else set())
     headers = [(name, value) for name, value in visit.request.headers if name not in kept | OURS]
     port = visit.app.port if visit.app else 0
-    return headers + [
-        (b"X-Forwarded-For", visit.visitor.encode("latin-1")), (b"X-Forwarded-Proto", b"http"),
+    return [
+        *headers, (b"X-Forwarded-For", visit.visitor.encode("latin-1")), (b"X-Forwarded-Proto", b"http"),
         (b"X-Forwarded-Port", str(port).encode()), (b"X-Request-Id", visit.id.encode("latin-1")),
         (b"X-Request-Start", str(int(time.time() * 1000)).encode()), (b"Via", b"1.1 heroku-router"),
     ]  # fmt: skip
@@ -186,16 +186,17 @@ async def _head(visit: Visit, side: Side) -> h11.Response | h11.InformationalRes
 async def _body(visit: Visit, side: Side, head: h11.Response) -> None:
     visit.status = head.status_code
     headers = [(name, value) for name, value in head.headers if name not in HOP_BY_HOP]
-    await visit.side.send(h11.Response(status_code=head.status_code, headers=[*headers, (b"Via", b"1.1 heroku-router")], reason=head.reason))  # fmt: skip
+    headers.append((b"Via", b"1.1 heroku-router"))
+    await visit.side.send(h11.Response(status_code=head.status_code, headers=headers, reason=head.reason))
     while isinstance(event := await _within_idle(visit, side), h11.Data):
-        visit.bytes += len(event.data)
+        visit.sent += len(event.data)
         await visit.side.send(event)
     if not isinstance(event, h11.EndOfMessage):
         raise Failed("H18", "Server Request Interrupted", 0)
     await visit.side.send(event)
 
 
-async def _within_idle(visit: Visit, side: Side) -> h11.Event | type[h11.PAUSED]:
+async def _within_idle(visit: Visit, side: Side) -> object:
     try:
         return await asyncio.wait_for(side.next(), visit.limits.idle)
     except TimeoutError:
@@ -235,7 +236,7 @@ async def _pump(
         while data := await reader.read(READ_BYTES):
             moved.set()
             if visit:
-                visit.bytes += len(data)
+                visit.sent += len(data)
             writer.write(data)
             await writer.drain()
 

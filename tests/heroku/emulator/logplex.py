@@ -72,7 +72,8 @@ class Tail:
         self.lines.clear()
         self.wake.clear()
         if self.dropped:
-            text = f"Error L11 (Tail buffer overflow) -> This tail session dropped {self.dropped} messages since {self.dropped_since}."
+            lost = f"dropped {self.dropped} messages since {self.dropped_since}"
+            text = f"Error L11 (Tail buffer overflow) -> This tail session {lost}."
             taken.append(Line(taken[-1].number if taken else 0, log_stamp(), "heroku", "logplex", text))
             self.dropped, self.dropped_since = 0, ""
         return taken

@@ -44,6 +44,6 @@ async def say(visit: Visit, failed: Failed) -> None:
     visit.status = failed.status
     await side.send(h11.Response(status_code=failed.status, headers=headers, reason=b""))
     if visit.request.method != b"HEAD":
-        visit.bytes = len(body)
+        visit.sent = len(body)
         await side.send(h11.Data(data=body))
     await side.send(h11.EndOfMessage())

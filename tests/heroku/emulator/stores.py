@@ -55,7 +55,10 @@ def start_postgres(folder: Path) -> Server:
     words.write_text(password)
     _own(user, words)
     subprocess.run(
-        [initdb, "-D", data, "-A", "scram-sha-256", "-U", "u4pp", "--pwfile", words, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+        [
+            initdb, "-D", data, "-A", "scram-sha-256", "-U", "u4pp", "--pwfile", words, "-E", "UTF8",
+            "--locale=C.UTF-8", "--no-sync",
+        ],
         user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60,
     )  # fmt: skip
     words.unlink()

@@ -97,7 +97,7 @@ async def _limited(pieces: AsyncIterator[bytes], cut: Cut | None) -> AsyncIterat
 
 
 def _offset(request: web.Request) -> int:
-    text = request.headers.get("Last-Event-ID") or request.headers.get("Range", "")
+    text = request.headers.get("Last-Event-ID") or request.headers.get("Range") or ""
     match = re.match(r"\d+", text)
     return int(match[0]) if match else 0
 

@@ -39,7 +39,6 @@ class Uploads:
 
     def make(self) -> Upload:
         file = self.cloud.folder / "uploads" / new_id()
-        file.parent.mkdir(exist_ok=True)
         upload = Upload(file, int(time.time() + self.cloud.limits.source_expiry))
         self.known[upload.id] = upload
         return upload
@@ -72,6 +71,10 @@ def _refusal(request: web.Request, upload: Upload | None, signature: str) -> web
     """What S3 says to headers that the signature does not cover."""
     if upload is None:
         return None
+    return _bad_signature(request, upload, signature) or (_bad_length(request) if request.method == "PUT" else None)
+
+
+def _bad_signature(request: web.Request, upload: Upload, signature: str) -> web.Response | None:
     if "Authorization" in request.headers:
         return _error(400, "InvalidArgument", "Only one auth mechanism allowed.")
     if time.time() > upload.expires:
@@ -80,9 +83,13 @@ def _refusal(request: web.Request, upload: Upload | None, signature: str) -> web
         return _error(
             403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."
         )
-    if request.method == "PUT" and "chunked" in request.headers.get("Transfer-Encoding", ""):
+    return None
+
+
+def _bad_length(request: web.Request) -> web.Response | None:
+    if "chunked" in request.headers.get("Transfer-Encoding", ""):
         return _error(501, "NotImplemented", "A header you provided implies functionality that is not implemented")
-    if request.method == "PUT" and "Content-Length" not in request.headers:
+    if "Content-Length" not in request.headers:
         return _error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
     return None
 

@@ -96,9 +96,8 @@ async def available_stacks(request: web.Request) -> Any:
 
 def _demand_good_name(cloud: Cloud, name: str) -> None:
     if not isinstance(name, str) or not NAME.match(name):
-        raise invalid(
-            "Name must start with a letter, end with a letter or digit and can only contain lowercase letters, digits, and dashes."
-        )
+        rule = "must start with a letter, end with a letter or digit and can only contain lowercase letters, digits, and dashes"
+        raise invalid(f"Name {rule}.")
     cloud.demand_name(name)
 
 
