@@ -19,7 +19,7 @@ export class Client {
   expires = Infinity
   closing = false
   #alive = true
-  #typed = 0
+  #typed = -Infinity
   #helloTimer
 
   constructor(chat, ws, socket) {

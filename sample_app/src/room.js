@@ -15,7 +15,7 @@ export class Room {
   elsewhere = []
   #names = new Map()
   #tail = []
-  #reading = false
+  #reading = undefined
   #stale = false
   #presence = ''
 
@@ -38,17 +38,12 @@ export class Room {
     else this.#accept(texts.slice(this.last + 1 - first), committed)
   }
 
-  /** Read on in the store until nothing newer is there; one reader at a time. */
-  async catchUp() {
+  /** Read on in the store until nothing newer is there, one reader at a time; resolves to whether that succeeded. */
+  catchUp() {
     this.#stale = true
-    if (this.#reading || this.last === undefined) return
-    this.#reading = true
-    try {
-      while (this.#stale) await this.#readOn()
-    } catch (error) {
-      this.log.debug({ error: error.message }, 'room not read')
-    }
-    this.#reading = false
+    if (this.last === undefined) return false
+    this.#reading ??= this.#readAll().finally(() => { this.#reading = undefined })
+    return this.#reading
   }
 
   /** The store is behind what was read from it, so it was lost or restored: start over with what it has now. */
@@ -94,6 +89,16 @@ export class Room {
     if (text === this.#presence) return
     this.#presence = text
     this.fanout.push(this, [text])
+  }
+
+  async #readAll() {
+    try {
+      while (this.#stale) await this.#readOn()
+      return true
+    } catch (error) {
+      this.log.debug({ error: error.message }, 'room not read')
+      return false
+    }
   }
 
   async #readOn() {

@@ -5,6 +5,7 @@ import { Room } from './room.js'
 
 const PULSE_MS = 1000
 const VERSION_MS = 20
+const RETRY_MS = 500
 const PRESENCE_REFRESH_MS = 15_000
 const PRESENCE_LIFE_MS = 45_000
 const KEEP_EMPTY_MS = 30_000
@@ -40,6 +41,8 @@ export class Rooms {
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
     const room = await this.#get(name)
+    // A client that has seen more than this process must not be told to start over.
+    while (after > room.last && !(await room.catchUp())) await sleep(RETRY_MS)
     await client.drained()
     if (!client.rooms.has(name)) return
     const { count, outcome } = room.admit(client, after)
@@ -101,7 +104,7 @@ export class Rooms {
     this.#rooms.set(name, room)
     this.#follow(room)
     while (room.last === undefined) {
-      await room.load().catch(() => sleep(PULSE_MS / 2))
+      await room.load().catch(() => sleep(RETRY_MS))
     }
     return room
   }

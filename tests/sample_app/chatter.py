@@ -183,6 +183,6 @@ async def check_dense(crowd: list[Chatter], count: int, seconds: float = 30) -> 
     async with asyncio.timeout(seconds):
         await asyncio.gather(*(chatter.caught_up(count) for chatter in crowd))
     for chatter in crowd:
-        assert chatter.faults == []
+        assert not chatter.faults, chatter.faults
         assert chatter.seen == list(range(1, count + 1))
         assert len(set(chatter.texts)) == count

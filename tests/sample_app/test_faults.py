@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+from tests.needs import need
 from tests.sample_app.chatter import Line, chatters, check_dense, connect, converse, join
 from tests.servers import Chat, Server, launch_chat, start_chat
 
@@ -207,3 +209,37 @@ def test_workers_are_killed_under_load(folder: Path, store_env: dict[str, str]) 
 
     with workers(folder, store_env, 2) as chats:
         asyncio.run(through(chats, trouble))
+
+
+def test_a_client_that_is_ahead_of_its_worker_is_not_told_to_start_over(folder: Path, postgres: Server) -> None:
+    room = f"room-{uuid.uuid4().hex[:12]}"
+
+    async def session(one: Chat, other: Chat) -> None:
+        async with join(one.socket, "ana", room=room) as ana, join(other.socket, "bob", room=room):
+            await ana.say("not heard there yet", room)
+            await ana.next("message")
+            async with connect(other.socket) as line:
+                await line.send(type="hello", name="ana", rooms={room: 1})
+                assert await line.next("history") == {"type": "history", "room": room, "messages": [], "reset": False}
+
+    with workers(folder, {"DATABASE_URL": postgres.url}) as (one, other):
+        asyncio.run(session(one, other))
+
+
+def test_a_store_that_was_lost_makes_everyone_start_over(folder: Path, postgres: Server) -> None:
+    room = f"room-{uuid.uuid4().hex[:12]}"
+    psql = need("psql", "postgresql-client")
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket, "ana", room=room) as line:
+            await line.say("gone", room)
+            await line.next("message")
+            for table, column in (("messages", "room"), ("rooms", "name")):
+                sql = f"DELETE FROM {table} WHERE {column} = '{room}'"  # noqa: S608
+                await asyncio.to_thread(subprocess.run, [psql, "-q", postgres.url, "-c", sql], check=True, timeout=20)
+            assert await line.next("history") == {"type": "history", "room": room, "messages": [], "reset": True}
+            await line.say("anew", room)
+            assert (await line.next("message"))["seq"] == 1
+
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        asyncio.run(session(chat))

@@ -1,13 +1,13 @@
-// Gives a batch its sequence numbers; both stores call it while they hold the rooms' locks.
+// Gives a batch its sequence numbers; called while the rooms' locks are held.
 
 /**
- * `entries` are {room, sender, cid, text}, `last` maps a room to its newest seq, `known` holds the rows
+ * `entries` are {room, sender, cid, text}, `locked` are {name, seq} of their rooms, `known` holds the rows
  * {room, sender, cid, seq} that are stored already. Answers one {seq, duplicate} an entry, the rows to insert,
  * and the rooms' new `last`. Numbers are dense: a repeated cid gets the number of its first time.
  */
-export function number(entries, last, known, time) {
-  const seqs = new Map(known.map((row) => [key(row), Number(row.seq)]))
-  const next = new Map(last)
+export function number(entries, locked, known, time) {
+  const seqs = new Map(known.map((row) => [key(row), row.seq]))
+  const next = new Map(locked.map(({ name, seq }) => [name, seq]))
   const rows = []
   const results = entries.map((entry) => {
     const stored = seqs.get(key(entry))
