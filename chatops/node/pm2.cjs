@@ -18,7 +18,8 @@ async function start(apps) {
     if (known.get(app.name) === 'online') continue
     if (known.has(app.name)) await call('delete', app.name)
     await call('start', {
-      exec_mode: 'fork', merge_logs: true, kill_timeout: KILL_MS, exp_backoff_restart_delay: 100, max_restarts: 1000, ...app,
+      exec_mode: 'fork', merge_logs: true, kill_timeout: KILL_MS, exp_backoff_restart_delay: 100, max_restarts: 1000,
+      pmx: false, vizion: false, automation: false, ...app,
     })
     console.log(`started ${app.name}`)
   }
