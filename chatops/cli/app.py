@@ -10,13 +10,14 @@ import typer
 
 from chatops import __version__
 from chatops.cli import invocation
-from chatops.cli.check import check
-from chatops.cli.init import init
 from chatops.cli.attach import attach
+from chatops.cli.check import check
 from chatops.cli.deploy import deploy
 from chatops.cli.doctor import doctor
+from chatops.cli.init import init
 from chatops.cli.open import open_
 from chatops.cli.plan import plan
+from chatops.cli.probe import probe
 from chatops.cli.releases import releases
 from chatops.cli.remove import remove
 from chatops.cli.restart import restart
@@ -61,10 +62,6 @@ def options(
     context.with_resource(invocation.ending(context.obj))
 
 
-app.command()(init)
-app.command()(check)
-
-
 def hoist(arguments: list[str]) -> list[str]:
     """Global options first, wherever they stood (up to `--`), so that `status local --json` works too."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -81,7 +78,7 @@ def hoist(arguments: list[str]) -> list[str]:
     return front + rest + arguments[end:]
 
 
-for verb in (deploy, plan, rollback, releases, scale, restart, remove, status, attach, run, doctor):
+for verb in (init, check, deploy, plan, rollback, releases, scale, restart, remove, status, attach, run, doctor, probe):
     app.command()(verb)
 app.command("open")(open_)
 

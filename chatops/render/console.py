@@ -68,7 +68,12 @@ class _View:
         self._running.pop((event.host, event.step), None)
         output = self._output.pop((event.host, event.step), [])
         if isinstance(event, StepFinished):
-            self._line("✓" if event.changed else "-", f"{event.title}  {event.seconds:.1f} s", "green" if event.changed else "dim", event.host)
+            self._line(
+                "✓" if event.changed else "-",
+                f"{event.title}  {event.seconds:.1f} s",
+                "green" if event.changed else "dim",
+                event.host,
+            )
             return
         self._line("✗", f"{event.title}  {event.seconds:.1f} s", "red", event.host)
         for line in [] if self._verbose else output:

@@ -28,7 +28,9 @@ def as_json(plan: Plan) -> dict[str, Any]:
     phases = [
         {
             "name": phase.name,
-            "steps": [{"name": step.name, "title": step.title, "reason": step.reason, "detail": step.detail} for step in phase.steps],
+            "steps": [
+                {"name": step.name, "title": step.title, "reason": step.reason, "detail": step.detail} for step in phase.steps
+            ],
             "gate": phase.gate.url if phase.gate else None,
         }
         for phase in plan.phases
