@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ LEVELS: dict[str, Level] = {
 }
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_CAPITAL = re.compile(r"(?<!\\)[A-Z]")
 _DURATION = re.compile(rf"(?:{_PIECE.pattern})+")
 
 
@@ -86,23 +88,27 @@ def level(text: str) -> Level:
     return found
 
 
-def pattern(text: str) -> re.Pattern[str]:
+def pattern(text: str | None) -> re.Pattern[str] | None:
     """A regular expression; ignores case when `text` is all lower case. Raises ConfigError."""
+    return None if text is None else _compiled(text)
+
+
+def patterns(texts: Iterable[str] | None) -> tuple[re.Pattern[str], ...]:
+    """Several regular expressions."""
+    return tuple(map(_compiled, texts or ()))
+
+
+def _compiled(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text, 0 if re.search(r"(?<!\\)[A-Z]", text) else re.IGNORECASE)
+        return re.compile(text, 0 if _CAPITAL.search(text) else re.IGNORECASE)
     except re.error as error:
         raise ConfigError(f"`{text}` is no regular expression: {error}", "escape ( [ { * + ? with a backslash") from None
 
 
-def patterns(texts: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    """Several regular expressions."""
-    return tuple(pattern(text) for text in texts)
-
-
-def moment(text: str, now: float) -> float:
-    """Epoch seconds of `10m`, `1h30m`, `2d` before `now`, or of an RFC 3339 time (without a zone: local). Raises ConfigError."""
+def moment(text: str) -> float:
+    """Epoch seconds of `10m`, `1h30m`, `2d` before now, or of an RFC 3339 time (no zone: local). Raises ConfigError."""
     if _DURATION.fullmatch(text):
-        return now - sum(float(number) * UNITS[unit] for number, unit in _PIECE.findall(text))
+        return time.time() - sum(float(number) * UNITS[unit] for number, unit in _PIECE.findall(text))
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

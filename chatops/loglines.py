@@ -90,10 +90,10 @@ class Parser:
         if self._redact is not None:
             text = self._redact(text)
         moment, level, message, fields = self._parts(text)
-        if moment is None:
-            follows = self._last and (not live or arrived - self._arrived < CONTINUES)
-            moment = self._last if follows else arrived
-        self._last, self._arrived = moment, arrived
+        if moment is not None:
+            self._last, self._arrived = moment, arrived
+        else:
+            moment = self._last if not live or arrived - self._arrived < CONTINUES else arrived
         origin = self._origin
         return LogLine(
             time=moment,
@@ -106,6 +106,15 @@ class Parser:
             level=level,
             fields=fields,
         )
+
+    def begin(self, lines: list[str], otherwise: float) -> None:
+        """`lines` are the first to come: those before the first with a time of its own take that one, else `otherwise`."""
+        times = (moment for line in lines[:100] if (moment := self.moment_of(line)) is not None)
+        self._last = next(times, otherwise)
+
+    def moment_of(self, text: str) -> float | None:
+        """The time that a line says of itself, in epoch seconds."""
+        return self._parts(text)[0]
 
     def _parts(self, text: str) -> tuple[float | None, Level, str, dict[str, Any]]:
         if text.startswith("{") and (fields := _object(text)) is not None:

@@ -18,11 +18,11 @@ def sanitize(text: str) -> str:
     """`text` with C0 (but TAB), DEL, C1, bidi and line-separator characters shown as `\\xNN` / `\\uNNNN`."""
     if text.isprintable():
         return text
-    return _SGR.sub("", text).translate(_VISIBLE)
+    return _SGR.sub("", text).translate(_VISIBLE).encode("utf-8", "backslashreplace").decode()  # lone surrogates of JSON
 
 
-def sanitize_line(raw: bytes) -> str:
-    """One line of foreign bytes (no newline) as safe text of at most `LINE_CAP` bytes of input."""
-    cut = len(raw) - LINE_CAP
+def sanitize_line(raw: bytes, dropped: int = 0) -> str:
+    """One line of foreign bytes (no newline) as safe text of at most `LINE_CAP` bytes of input; `dropped` were cut before."""
+    cut = max(0, len(raw) - LINE_CAP) + dropped
     text = raw[:LINE_CAP].decode("utf-8", errors="backslashreplace").removesuffix("\r")
     return sanitize(text) + (f" …[{cut} bytes cut]" if cut > 0 else "")
