@@ -1,0 +1,105 @@
+"""The drawing half of the log pane: rows of a view as strips, with the cursor, what is found and what is selected."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from chatops.board import Board
+from chatops.board.view import View
+from chatops.tui.logline import Look, rows
+from chatops.tui.paint import HUES, ROLES, Row, width_of
+
+MOST_COPIED = 10_000
+"""So many rows of a selection are copied at most."""
+
+
+class LogCanvas(ScrollView):
+    """Draws; which rows and how is said by `view`, `look` and `cursor`."""
+
+    ALLOW_SELECT = True
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*ROLES, *HUES}
+
+    def __init__(self, board: Board, view: View, look: Look, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.board = board
+        self.view = view
+        self.look = look
+        self.cursor: int | None = None
+        self.widest = 1
+        self._rows: LRUCache[int, list[Row]] = LRUCache(512)
+        self._styles: dict[str, Style] = {}
+
+    def show(self, view: View, look: Look) -> None:
+        """Draws from another view, in another look."""
+        self.view = view
+        self.look = look
+        self.widest = 1
+        self._rows.clear()
+
+    def notify_style_update(self) -> None:
+        """The theme or the focus changed."""
+        super().notify_style_update()
+        self._styles.clear()
+
+    def _role(self, name: str) -> Style:
+        if name not in self._styles:
+            self._styles[name] = self.get_visual_style(name).rich_style
+        return self._styles[name]
+
+    def row(self, row: int) -> Row:
+        """The pieces of an absolute row; empty where there is none."""
+        found = self.view.at(row)
+        if found is None:
+            return []
+        number, part = found
+        return self._rows_of(number)[part]
+
+    def _rows_of(self, number: int) -> list[Row]:
+        known = self._rows.get(number)
+        if known is None or self.look.stamps == "ago":
+            known = self._rows[number] = rows(self.board.ring[number], self.look, self.board.clock())
+        return known
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the window."""
+        scroll_x, scroll_y = self.scroll_offset
+        at = self.view.first_row + scroll_y + y
+        row = self.row(at)
+        self.widest = max(self.widest, width_of(row))
+        strip = self._selected(Strip([Segment(text, self._role(role)) for text, role in row]), at)
+        found = self.view.at(at)
+        base = self._role("cursor") if found and found[0] == self.cursor else self.rich_style
+        if found and found[0] == self.cursor:
+            strip = strip.apply_style(self.get_component_rich_style("cursor", partial=True))
+        return strip.crop_extend(scroll_x, scroll_x + self.size.width, base).apply_offsets(scroll_x, at)
+
+    def _selected(self, strip: Strip, row: int) -> Strip:
+        selection = self.text_selection
+        span = selection.get_span(row) if selection else None
+        if span is None:
+            return strip
+        start, end = span[0], strip.cell_length if span[1] == -1 else span[1]
+        style = self.screen.get_component_rich_style("screen--selection", partial=True)
+        return Strip.join([strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end)])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text; rows are counted absolutely."""
+        first = max(self.view.first_row, selection.start.y if selection.start else 0)
+        last = min(self.view.end_row - 1, selection.end.y if selection.end else self.view.end_row, first + MOST_COPIED)
+        lines = ["".join(text for text, _ in self.row(at)) for at in range(first, last + 1)]
+        if lines and selection.end and last == selection.end.y:
+            lines[-1] = lines[-1][: selection.end.x]
+        if lines and selection.start and first == selection.start.y:
+            lines[0] = lines[0][selection.start.x :]
+        return "\n".join(lines), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Draws the selection."""
+        self.refresh()

@@ -1,0 +1,19 @@
+"""What the screen is given for each target: events, the state behind them, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from chatops.events import Event
+from chatops.model import Goal, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One target. `act` carries a goal out; None: the screen is for looking only."""
+
+    name: str
+    feed: Callable[[], AsyncIterator[Event]]
+    look: Callable[[], Awaitable[State]]
+    act: Callable[[Goal], AsyncIterator[Event]] | None = None
