@@ -7,8 +7,16 @@ export function readToken(token, secret) {
   const [body, signature, ...rest] = token.split('.')
   if (!signature || rest.length > 0) return undefined
   if (!sameText(signature, createHmac('sha256', secret).update(body).digest('base64url'))) return undefined
-  const { name, exp } = JSON.parse(Buffer.from(body, 'base64url'))
+  const { name, exp } = parse(Buffer.from(body, 'base64url')) ?? {}
   return exp * 1000 > Date.now() ? { name, expires: exp * 1000 } : undefined
+}
+
+function parse(json) {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
 }
 
 /** Compare two secrets in a time that does not tell where they differ. */

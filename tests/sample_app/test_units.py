@@ -1,0 +1,29 @@
+"""Node's own unit tests of the sample chat, the store's contract on PostgreSQL included; and what it is packed from."""
+
+import json
+import os
+import subprocess
+
+from tests.needs import need_node
+from tests.servers import SAMPLE_APP, Server
+
+
+def test_nodes_unit_tests_pass_on_both_stores(postgres: Server) -> None:
+    env = {**os.environ, "DATABASE_URL": postgres.url}
+    ran = subprocess.run(
+        [need_node(), "--test"], cwd=SAMPLE_APP, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert "skipped 0" in ran.stdout
+
+
+def test_packages_are_pinned_few_and_run_no_script() -> None:
+    lock = json.loads((SAMPLE_APP / "package-lock.json").read_text())
+    root = lock["packages"].pop("")
+    assert root["engines"] == {"node": ">=22.13"}
+    assert all(version[0].isdigit() for version in root["dependencies"].values())
+    assert len(lock["packages"]) <= 35
+    for entry in lock["packages"].values():
+        assert entry["integrity"].startswith("sha512-")
+        assert "resolved" not in entry
+        assert not entry.get("hasInstallScript")
