@@ -45,6 +45,7 @@ export function stopOnSignal(chat, server, operations) {
 /** Not ready, no new connections, clients handed over, writes finished, stragglers closed; then exit 0. */
 async function stop(chat, servers, signal) {
   const { log } = chat
+  const started = performance.now()
   chat.stopping = true
   log.info({ signal, connections: chat.clients.size }, 'stopping')
   setTimeout(() => {
@@ -59,7 +60,7 @@ async function stop(chat, servers, signal) {
   await until(() => chat.clients.size === 0, GRACE_MS)
   await endConnections(chat, servers, closed)
   await chat.stop()
-  log.info('stopped')
+  log.info({ seconds_stopping: Number(((performance.now() - started) / 1000).toFixed(3)) }, 'stopped')
   process.exit(0)
 }
 
