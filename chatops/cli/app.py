@@ -15,6 +15,7 @@ from chatops.cli.check import check
 from chatops.cli.deploy import deploy
 from chatops.cli.doctor import doctor
 from chatops.cli.init import init
+from chatops.cli.logs import logs
 from chatops.cli.open import open_
 from chatops.cli.plan import plan
 from chatops.cli.probe import probe
@@ -78,7 +79,7 @@ def hoist(arguments: list[str]) -> list[str]:
     return front + rest + arguments[end:]
 
 
-for verb in (init, check, deploy, plan, rollback, releases, scale, restart, remove, status, attach, run, doctor, probe):
+for verb in (init, check, deploy, plan, rollback, releases, scale, restart, remove, status, attach, logs, run, doctor, probe):
     app.command()(verb)
 app.command("open")(open_)
 
