@@ -123,11 +123,11 @@ def _target(board: TargetBoard, now: float) -> dict[str, Any]:
         "release": board.release and {"id": board.release, "since": None if since is None else rfc3339(since)},
         "health": _health(board),
         "workers": plain(board.workers),
+        "workers_serving": len(board.serving),
         "workers_up": board.up,
         "restarts": board.restarts,
         "connections": board.connections,
         "lock": plain(board.lock),
-        "logs": dict(board.counts),
     }
 
 

@@ -65,6 +65,7 @@ class TargetBoard:
         self.step = ""
         self.lost = ""
         self.heard: float | None = None
+        self.workers_heard: float | None = None
         self.counts = {"debug": 0, "info": 0, "warning": 0, "error": 0}
 
     def take_state(self, state: State) -> None:
@@ -94,6 +95,7 @@ class TargetBoard:
     def take_workers(self, sample: WorkerSample) -> None:
         """All workers at one moment; series of those that are gone are forgotten."""
         self.workers = sample.workers
+        self.workers_heard = sample.time
         self._hear(sample.time)
         present = {(worker.host, worker.name): worker for worker in sample.workers}
         self.series = {key: self.series.get(key) or Series() for key in present}
@@ -121,12 +123,25 @@ class TargetBoard:
             return "unknown", "nothing heard yet"
         if self.stale(now):
             return "unknown", f"nothing heard for {now - self.heard:.0f} s"
-        return judge(self.health, self.workers)
+        return judge(self.health, () if self.workers_stale(now) else self.serving)
+
+    def workers_stale(self, now: float) -> bool:
+        """Whether the workers' figures are too old to be called current."""
+        return self.workers_heard is None or now - self.workers_heard > STALE_SECONDS
+
+    @property
+    def serving(self) -> tuple[Worker, ...]:
+        """The workers of the release that answers; others stay warm, or are on their way. All, where none tells its release."""
+        return tuple(worker for worker in self.workers if self.serves(worker)) or self.workers
+
+    def serves(self, worker: Worker) -> bool:
+        """Whether a worker belongs to the release that answers."""
+        return self.release is None or worker.release in (None, self.release)
 
     @property
     def up(self) -> int:
-        """How many workers are up."""
-        return sum(worker.state == "up" for worker in self.workers)
+        """How many of the serving workers are up."""
+        return sum(worker.state == "up" for worker in self.serving)
 
     @property
     def restarts(self) -> int | None:

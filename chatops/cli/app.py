@@ -16,6 +16,7 @@ from chatops.cli.deploy import deploy
 from chatops.cli.doctor import doctor
 from chatops.cli.init import init
 from chatops.cli.logs import logs
+from chatops.cli.monitor import monitor
 from chatops.cli.open import open_
 from chatops.cli.plan import plan
 from chatops.cli.probe import probe
@@ -81,6 +82,7 @@ def hoist(arguments: list[str]) -> list[str]:
 
 for verb in (init, check, deploy, plan, rollback, releases, scale, restart, remove, status, attach, logs, run, doctor, probe):
     app.command()(verb)
+app.command()(monitor)
 app.command("open")(open_)
 
 

@@ -66,6 +66,7 @@ class MonitorApp(LiveApp):
         self.theme = os.environ.get("TEXTUAL_THEME") or THEMES[0].name
         self._rate = 1
         self._beat: tuple[int, int] = (-1, -1)
+        self._paused = False
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -100,21 +101,19 @@ class MonitorApp(LiveApp):
             self.look_again()
             self._drop_lost_worker()
             self._repaint_panes()
-        if not self._top.paused:
-            self.logs.repaint()
-        self._main.query_one(LogStatus).repaint(self.board, self.target)
+        # While the app goes down timers tick over an empty screen: queries that may find nothing.
+        for logs in self._main.query(LogPane):
+            if not self._paused:
+                logs.repaint()
+            self.on_log_pane_changed()
 
     @property
     def _main(self) -> Screen[object]:
         return self.screen_stack[0]
 
-    @property
-    def _top(self) -> TopLine:
-        return self._main.query_one(TopLine)
-
     def _repaint_panes(self) -> None:
         for pane in self._main.query(Painted):
-            if pane.display and (pane is self._top or not self._top.paused):
+            if pane.display and (pane.always or not self._paused):
                 pane.repaint(self.board, self.target)
 
     def repaint_all(self) -> None:
@@ -128,12 +127,14 @@ class MonitorApp(LiveApp):
 
     def on_log_pane_changed(self) -> None:
         """The log was scrolled."""
-        self._main.query_one(LogStatus).repaint(self.board, self.target)
+        for status in self._main.query(LogStatus):
+            status.repaint(self.board, self.target)
 
     def action_pause(self) -> None:
         """Holds the whole screen still, and goes on; events are taken in all the while."""
-        paused = self._top.paused = not self._top.paused
-        self.logs.action_follow(not paused)
+        self._paused = not self._paused
+        self._main.query_one(TopLine).paused = self._paused
+        self.logs.action_follow(not self._paused)
         self.repaint_all()
 
     def action_rate(self, by: int) -> None:
@@ -170,7 +171,7 @@ class MonitorApp(LiveApp):
 
     def _drop_lost_worker(self) -> None:
         """A worker that is gone (a deploy replaced it) has no more lines: all are shown again."""
-        chosen = self.logs.query_shown.worker
+        chosen = next((logs.query_shown.worker for logs in self._main.query(LogPane)), "")
         if chosen and all(worker.name != chosen for worker in self.board.targets[self.target].workers):
             self.notify(f"worker {chosen} is gone: lines of all workers", markup=False)
             self._choose("")

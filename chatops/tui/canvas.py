@@ -74,11 +74,11 @@ class LogCanvas(ScrollView):
         row = self.row(at)
         self.widest = max(self.widest, width_of(row))
         strip = self._selected(Strip([Segment(text, self._role(role)) for text, role in row]), at)
+        strip = strip.crop_extend(scroll_x, scroll_x + self.size.width, self.rich_style)
         found = self.view.at(at)
-        base = self._role("cursor") if found and found[0] == self.cursor else self.rich_style
         if found and found[0] == self.cursor:
-            strip = strip.apply_style(self.get_component_rich_style("cursor", partial=True))
-        return strip.crop_extend(scroll_x, scroll_x + self.size.width, base).apply_offsets(scroll_x, at)
+            strip = _over(strip, self._role("cursor"))
+        return strip.apply_offsets(scroll_x, at)
 
     def _selected(self, strip: Strip, row: int) -> Strip:
         selection = self.text_selection
@@ -86,8 +86,8 @@ class LogCanvas(ScrollView):
         if span is None:
             return strip
         start, end = span[0], strip.cell_length if span[1] == -1 else span[1]
-        style = self.screen.get_component_rich_style("screen--selection", partial=True)
-        return Strip.join([strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end)])
+        style = self.screen.get_component_rich_style("screen--selection")
+        return Strip.join([strip.crop(0, start), _over(strip.crop(start, end), style), strip.crop(end)])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text; rows are counted absolutely."""
@@ -103,3 +103,9 @@ class LogCanvas(ScrollView):
     def selection_updated(self, selection: Selection | None) -> None:
         """Draws the selection."""
         self.refresh()
+
+
+def _over(strip: Strip, style: Style) -> Strip:
+    """The strip on the background of `style`; colours of the text stay."""
+    behind = Style(bgcolor=style.bgcolor)
+    return Strip(Segment.apply_style(strip, post_style=behind), strip.cell_length)

@@ -29,14 +29,14 @@ class Choice:
 
 def restart(target: str, workers: int) -> list[Choice]:
     """To replace every worker."""
-    effect = f"replaces {workers} workers by fresh ones of the same release, one after the other, without a gap"
+    effect = f"replaces all {workers} workers by fresh ones of the same release, through the gate"
     return [Choice("restart", Restart(), effect, f"chatops restart {target}")]
 
 
-def rollback(target: str, releases: Sequence[KeptRelease], now: float) -> list[Choice]:
-    """To go back to a release that is kept: the one that stays warm first, then the newest; bad ones never."""
+def rollback(target: str, releases: Sequence[KeptRelease], first: str | None, now: float) -> list[Choice]:
+    """To go to a release that is kept: `first` before the others, those newest first; bad ones never."""
     kept = [release for release in releases if release.state in ("warm", "kept")]
-    kept.sort(key=lambda release: (release.state == "warm", release.created or 0.0), reverse=True)
+    kept.sort(key=lambda release: (release.id == first, release.created or 0.0), reverse=True)
     return [_back(target, release, now) for release in kept]
 
 

@@ -13,6 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 Section = tuple[str, Iterable[BindingType]]
+NAMES = {
+    **{"question_mark": "?", "slash": "/", "ampersand": "&", "colon": ":", "plus": "+", "minus": "-"},
+    **{"left_square_bracket": "[", "right_square_bracket": "]"},
+}
+"""How keys are written that Textual spells out."""
 LEGEND = (
     "● up, healthy   ▲ degraded, slow   ✖ failed, down   ◌ unknown, starting   ▼ release changed\n"
     "In the strip one cell is one probe, newest right. D I W E are the levels of a line.\n"
@@ -47,6 +52,4 @@ def _page(sections: Sequence[Section]) -> Content:
 
 
 def _keys(binding: Binding) -> str:
-    names = {"question_mark": "?", "slash": "/", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]"}
-    names |= {"plus": "+", "minus": "-", "space": "space", "exclamation_mark": "!"}
-    return " ".join(names.get(key, key) for key in binding.key.split(","))
+    return " ".join(NAMES.get(key, key) for key in binding.key.split(","))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from chatops.board import Board
 from chatops.errors import ChatopsError
 from chatops.events import Event, Finished
-from chatops.model import Goal
+from chatops.model import Goal, State, before
 from chatops.tui import confirm
 from chatops.tui.logkeys import LogKeys
 from chatops.tui.source import Source
@@ -78,15 +78,15 @@ class LiveApp(LogKeys):
                 self._looked[name] = release
                 self.run_worker(self._look(source), group=f"look-{name}", exclusive=True)
 
-    async def _look(self, source: Source) -> bool:
+    async def _look(self, source: Source) -> State | None:
         try:
             state = await source.look()
         except ChatopsError as error:
             self.board.mark("notice", error.message, source.name, "warning")
-            return False
+            return None
         self.board.take_state(source.name, state)
         self._looked[source.name] = self.board.targets[source.name].release
-        return True
+        return state
 
     # ------------------------------------------------------------ goals out
 
@@ -104,9 +104,9 @@ class LiveApp(LogKeys):
         self.run_worker(self._rollback(self.sources[self.target]), group="ask", exclusive=True)
 
     async def _rollback(self, source: Source) -> None:
-        if not self._may_act(source) or not await self._look(source):
+        if not self._may_act(source) or (state := await self._look(source)) is None:
             return
-        choices = confirm.rollback(source.name, self.board.targets[source.name].releases, self.board.clock())
+        choices = confirm.rollback(source.name, state.releases, before(state), self.board.clock())
         if choices:
             await self._ask_and_do(source, "Roll back", choices)
         else:

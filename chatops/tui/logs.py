@@ -108,7 +108,9 @@ class LogPane(LogCanvas, can_focus=True):
         """The reader scrolled: pins the pane there; at the end it follows again."""
         super().watch_scroll_y(old_value, new_value)
         if not self._placing:
-            self._pin(self.view.first_row + round(new_value), follow=new_value >= self.max_scroll_y)
+            # A window that grows moves its contents too: only a way down ends in following.
+            at_end = new_value >= self.max_scroll_y and (self.follow or new_value > old_value)
+            self._pin(self.view.first_row + round(new_value), follow=at_end)
 
     def _pin(self, top: int, *, follow: bool) -> None:
         if self.follow and not follow:

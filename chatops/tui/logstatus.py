@@ -15,6 +15,8 @@ RATE_SECONDS = 5.0
 class LogStatus(Painted):
     """One row."""
 
+    always = True
+
     def __init__(self, pane: LogPane, id: str | None = None) -> None:
         super().__init__(id=id)
         self._pane = pane
@@ -44,7 +46,7 @@ class LogStatus(Painted):
 def _state(pane: LogPane) -> tuple[str, str]:
     if pane.follow:
         return " ▼ following ", "ok"
-    return f" ⏸ pinned, +{pane.new:,} new ", "warn"
+    return f" ■ pinned, +{pane.new:,} new ", "warn"
 
 
 def _asked(pane: LogPane) -> Row:

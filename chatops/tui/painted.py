@@ -20,6 +20,9 @@ class Painted(Widget):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*ROLES, *HUES}
 
+    always = False
+    """Painted also while the screen is paused."""
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: list[Row] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from chatops.board import Board
 from chatops.board.target import SLOW_MS, Marker
@@ -33,7 +34,7 @@ class HealthStrip(Painted):
 
 def _changes(samples: Sequence[HealthSample]) -> list[int]:
     """Where another release answered than in the probe before."""
-    pairs = enumerate(zip(samples, samples[1:], strict=False), start=1)
+    pairs = enumerate(pairwise(samples), start=1)
     return [at for at, (before, after) in pairs if before.release and after.release and before.release != after.release]
 
 

@@ -43,7 +43,7 @@ def _latency(target: TargetBoard) -> Tile:
 
 
 def _workers(target: TargetBoard) -> Tile:
-    total = len(target.workers)
+    total = len(target.serving)
     role = "dim" if not total else "ok" if target.up == total else "bad" if not target.up else "warn"
     cpu = sum(worker.cpu_percent or 0.0 for worker in target.workers)
     return "WORKERS", (f"{target.up}/{total} up" if total else NOTHING, role), (f"cpu {cpu:.0f} %", "dim")

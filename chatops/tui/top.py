@@ -10,9 +10,14 @@ from chatops.tui.paint import NOTHING, STATES, Row, clock, fit, latency_bar, mil
 from chatops.tui.painted import Painted
 
 
+TINY = 60
+"""Below this width there are no tiles: the first line says the most important of them."""
+
+
 class TopLine(Painted):
     """One line: state, target, address, time. It says everything where there is room for nothing else."""
 
+    always = True
     paused = False
     read_only = False
 
@@ -22,7 +27,9 @@ class TopLine(Painted):
         word, reason = of.state(board.clock())
         shape, role = STATES[word]
         left: Row = [(" chatops ", "strong"), (f" {shape} {word} ", role), (f" {target} ", "name")]
-        left += [(f" {of.url} ", "dim")] if of.url else []
+        if self.size.width < TINY:
+            left += [(f" {of.up}/{len(of.serving)} up ", "plain"), (f" p95 {milliseconds(of.latency(95))} ", "plain")]
+        left += [(f" {of.url} ", "dim")] if of.url and self.size.width >= TINY else []
         left += [(f" {reason} ", role)] if reason else []
         left += [(f" {of.step} ", "info")] if of.step else []
         flags = [word for word, on in (("PAUSED", self.paused), ("read-only", self.read_only)) if on]
@@ -80,7 +87,7 @@ def _line(of: TargetBoard, current: bool, now: float, width: int) -> Row:
     shape, role = STATES[word]
     newest = list(of.health)[-20:]
     probes = "".join(latency_bar(sample.latency_ms) if sample.ok else "✖" for sample in newest).rjust(20)
-    workers = f"{of.up}/{len(of.workers)} up" if of.workers else NOTHING
+    workers = f"{of.up}/{len(of.serving)} up" if of.workers else NOTHING
     row: Row = [
         (("▶ " if current else "  ") + fit(of.name, 16), "strong" if current else "name"),
         (fit(f"{shape} {word}", 12), role),

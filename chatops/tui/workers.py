@@ -66,7 +66,8 @@ class WorkerTable(Painted, can_focus=True):
         tick = "◆" if self.chosen == worker.name else " "
         label = fit_end(worker.name, name - 1)
         role = "cursor" if pointer == "▶" else "name"
-        return [(pointer + tick, "mark"), (label + " ", role), *_figures(worker, of.series[worker.host, worker.name], chart)]
+        figures = _figures(worker, _word(worker, of), of.series[worker.host, worker.name], chart)
+        return [(pointer + tick, "mark"), (label + " ", role), *figures]
 
     def action_move(self, by: int) -> None:
         """Moves the cursor."""
@@ -138,12 +139,19 @@ def _titles(name: int, chart: int, sort: str, count: int) -> Row:
     return [("  " + label + "".join(columns), "dim")]
 
 
-def _figures(worker: Worker, series: Series, chart: int) -> Row:
+def _word(worker: Worker, of: TargetBoard) -> tuple[str, str]:
+    """State with its shape; up but of another release than the one that answers is `warm`."""
+    if worker.state == "up" and not of.serves(worker):
+        return "○ warm", "dim"
     shape, role = WORKERS[worker.state]
+    return f"{shape} {worker.state}", role
+
+
+def _figures(worker: Worker, state: tuple[str, str], series: Series, chart: int) -> Row:
     cpu = NOTHING if worker.cpu_percent is None else f"{worker.cpu_percent:.1f}%"
     return [
         (fit(number(worker.pid), 8, right=True), "dim"),
-        (fit(f"  {shape} {worker.state}", 12), role),
+        (fit(f"  {state[0]}", 12), state[1]),
         (fit(cpu, 7, right=True), "warn" if (worker.cpu_percent or 0) >= 80 else "plain"),
         (" " + spark(series.cpu, chart, 100.0), "info"),
         (fit(size(worker.memory_bytes), 8, right=True), "plain"),

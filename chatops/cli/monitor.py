@@ -1,0 +1,207 @@
+"""`chatops monitor`: targets live on one screen; for a pipe as plain lines, for a program as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatops.cli import invocation
+from chatops.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    import httpx
+
+    from chatops.board import Board
+    from chatops.config import Config
+    from chatops.events import Event, HealthSample
+    from chatops.model import Goal
+    from chatops.render.output import Output
+    from chatops.targets.base import Target
+    from chatops.tui.source import Source
+    from chatops.watch import Cadence, Live
+
+CODES = {"healthy": 0, "degraded": 1, "down": 2, "unknown": 3}
+"""Exit codes of `--once` (CONTRACT)."""
+PATIENCE = 10.0
+"""How long `--once` waits for every target to show itself, in seconds."""
+GLANCE = 30.0
+"""How often plain lines say how a target is, in seconds; also whenever that changes."""
+
+
+def monitor(
+    context: typer.Context,
+    targets: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Targets of the file.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="One snapshot; exits 0 healthy, 1 degraded, 2 down, 3 unknown.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed from the screen.")] = False,
+) -> None:
+    """Show health, workers and logs live: on a screen, as lines where there is none, with --json as NDJSON."""
+    call = invocation.of(context)
+    if call.no_color:
+        os.environ["NO_COLOR"] = "1"
+    if code := invocation.run(_monitor(call, targets or [], once=once, read_only=read_only)):
+        raise typer.Exit(code)
+
+
+async def _monitor(call: Invocation, names: list[str], *, once: bool, read_only: bool) -> int:
+    from chatops.health import client
+
+    config = call.load()
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(client())
+        wanted = dict.fromkeys(config.pick(name or None).name for name in names or [""])
+        watched = [Watched(await stack.enter_async_context(call.target(config, name)), config, http) for name in wanted]
+        if once:
+            return await _once(call, watched)
+        if not call.json and invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin):
+            return await _screen(watched, read_only=read_only)
+        await _stream(call, watched)
+        return 0
+
+
+class Watched:
+    """One target with what it takes to watch it and to change it."""
+
+    def __init__(self, target: Target[Any], config: Config, http: httpx.AsyncClient) -> None:
+        self.target = target
+        self._config = config
+        self._http = http
+        self._url: str | None = None
+
+    def feed(self, cadence: Cadence | None = None, tail: int = 100) -> AsyncIterator[Live]:
+        """Everything that can be seen of it."""
+        from chatops.watch import CADENCE, watch
+
+        return watch(self.target, self._probe, tail=tail, cadence=cadence or CADENCE)
+
+    async def _probe(self) -> HealthSample:
+        """A look at its health; the address is asked for until there is one."""
+        from chatops.errors import TargetError
+        from chatops.health import sample
+
+        if self._url is None:
+            self._url = (await self.target.inspect()).url
+        if self._url is None:
+            raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
+        return await sample(self._http, self._url + self._config.app.health, self.target.name)
+
+    async def act(self, goal: Goal) -> AsyncGenerator[Event, None]:
+        """Reaches a goal, with the impact measured, as the verbs do."""
+        from chatops.execute import execute
+        from chatops.probe import prober
+
+        state = await self.target.inspect()
+        plan = self.target.plan(state, goal)
+        async with aclosing(execute(self.target, state, plan, prober(state.url, self._config.app))) as events:
+            async for event in events:
+                yield event
+
+    def source(self, *, read_only: bool) -> Source:
+        """What the screen gets."""
+        from chatops.tui.source import Source
+
+        act = None if read_only else self.act
+        return Source(name=self.target.name, feed=self.feed, look=self.target.inspect, act=act)
+
+
+# ---------------------------------------------------------------- the screen
+
+
+async def _screen(watched: list[Watched], *, read_only: bool) -> int:
+    """Runs the app; cancelled (SIGTERM, SIGHUP), it gives the terminal back before it ends."""
+    from chatops.board import Board
+    from chatops.tui.app import MonitorApp
+
+    sources = [one.source(read_only=read_only) for one in watched]
+    app = MonitorApp(sources, Board([source.name for source in sources]))
+    running = asyncio.create_task(app.run_async())
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        app.exit()
+        await running
+        raise
+    finally:
+        await app.settle()
+    return app.return_code or 0
+
+
+# ---------------------------------------------------------------- one snapshot
+
+
+async def _once(call: Invocation, watched: list[Watched]) -> int:
+    from chatops.board import Board, snapshot
+    from chatops.render.board import lines
+    from chatops.streams import merge
+    from chatops.watch import Cadence
+
+    board = Board([one.target.name for one in watched])
+    feeds = merge(*(one.feed(Cadence(health=1.0, workers=1.0), tail=0) for one in watched))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE), aclosing(feeds) as events:
+            async for event in events:
+                board.apply(event)
+                if _settled(board):
+                    break
+    if call.json:
+        call.answer(snapshot(board))
+    else:
+        print("\n".join(lines(board)))
+    return CODES[board.worst()]
+
+
+def _settled(board: Board) -> bool:
+    """Whether every target has shown its health and its workers; a failed probe is asked a second time."""
+    from chatops.board.target import FAILURES
+
+    return all(
+        target.workers_heard is not None and target.health and (target.health[-1].ok or len(target.health) >= FAILURES)
+        for target in board.targets.values()
+    )
+
+
+# ---------------------------------------------------------------- lines
+
+
+async def _stream(call: Invocation, watched: list[Watched]) -> None:
+    from chatops.render.output import Output
+    from chatops.streams import merge
+
+    async with Output(sys.stdout) as output, aclosing(merge(*(one.feed() for one in watched))) as events:
+        await (_json(events, output) if call.json else _plain(call, events, output, [one.target.name for one in watched]))
+
+
+async def _json(events: AsyncIterator[Live], output: Output) -> None:
+    from chatops.render import ndjson
+
+    async for event in events:
+        output.write(ndjson.line(event))
+
+
+async def _plain(call: Invocation, events: AsyncIterator[Live], output: Output, names: list[str]) -> None:
+    """Log lines as they come; how a target is when that changes, and now and then."""
+    from chatops.board import Board
+    from chatops.board.lines import Ring
+    from chatops.events import LogLine, Notice
+    from chatops.render.board import glance
+    from chatops.render.text import Text
+
+    board = Board(names, Ring(lines=1))
+    form = Text(color=call.color, utc=False)
+    said: dict[str, tuple[str, float]] = {}
+    async for event in events:
+        board.apply(event)
+        if isinstance(event, LogLine | Notice):
+            output.write(form(event))
+            continue
+        now = board.clock()
+        for target in board.targets.values():
+            word, before = target.state(now)[0], said.get(target.name, ("", 0.0))
+            if target.health and target.workers_heard and (word != before[0] or now - before[1] >= GLANCE):
+                said[target.name] = (word, now)
+                output.write(glance(target, now))
