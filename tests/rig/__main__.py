@@ -38,7 +38,7 @@ def hold(count: int) -> None:
     """What `up` leaves behind: a session with hosts, until it is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Rig.open() as rig:
-        hosts = [rig.host() for _ in range(count)]
+        hosts = rig.fleet(count)
         lines = [{"ssh": " ".join(host.ssh_line()), "host_key": host.host_key, "private": host.private} for host in hosts]
         _report().with_suffix(".new").write_text(json.dumps({"pid": os.getpid(), "hosts": lines}))
         _report().with_suffix(".new").rename(_report())

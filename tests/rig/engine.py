@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from tests.rig.cache import cache, hold, locked, state
 from tests.rig.process import RigError, run, wait_until
-from tests.rig.require import program
+from tests.rig.require import mortal, program
 
 LABEL = "chatops.rig"
 NETWORK = "chatops-rig"
@@ -82,11 +82,9 @@ def answers(socket: Path) -> bool:
 
 
 def dockerd() -> list[str | Path]:
-    """The command line of our own engine; it ends with the process that starts it."""
-    return [
-        program("setpriv"), "--pdeathsig", "TERM", program("dockerd"), "--host", f"unix://{own_socket()}",
-        "--data-root", cache() / "docker", "--exec-root", state() / "docker", "--pidfile", state() / "dockerd.pid",
-    ]  # fmt: skip
+    """The command line of our own engine."""
+    folders = ("--data-root", cache() / "docker", "--exec-root", state() / "docker", "--pidfile", state() / "dockerd.pid")
+    return mortal(program("dockerd"), "--host", f"unix://{own_socket()}", *folders, sign="TERM")
 
 
 def log() -> Path:

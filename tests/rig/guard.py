@@ -6,7 +6,7 @@ import sys
 import threading
 
 from tests.rig.cache import hold
-from tests.rig.engine import LABEL, Engine, dockerd, log, own_socket
+from tests.rig.engine import LABEL, NETWORK, Engine, dockerd, log, own_socket
 
 STOP_SECONDS = 30
 
@@ -27,6 +27,7 @@ def _end_after_the_last_user(daemon: subprocess.Popen[bytes]) -> None:
     left = engine.lines("ps", "--all", "--quiet", "--filter", f"label={LABEL}")
     if left:
         engine.docker("rm", "--force", "--volumes", *left, check=False)
+    engine.docker("network", "rm", NETWORK, check=False)
     daemon.terminate()
     _wait(daemon)
     if lock:

@@ -57,10 +57,16 @@ def _rootfs() -> Path:
         try:
             _install(folder / "root")
             run("tar", "-C", folder / "root", "-cf", folder / "tar", ".", seconds=BUILD_SECONDS)
+            _forget_rootfs()
             (folder / "tar").rename(kept)
         finally:
             shutil.rmtree(folder)
     return kept
+
+
+def _forget_rootfs() -> None:
+    for old in cache().glob(f"debian-{SUITE}-*.tar"):
+        old.unlink()
 
 
 def _install(root: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.needs import need
 from tests.rig.address import free, listening
 from tests.rig.identity import HostKey, host_keys
-from tests.rig.require import SYSTEM
+from tests.rig.require import SYSTEM, mortal
 from tests.servers import Process
 
 CONFIG = """\
@@ -60,7 +60,7 @@ def impostor(address: str = "127.0.0.1", port: int = 0) -> Iterator[Impostor]:
         (folder / "key").touch(mode=0o600)
         (folder / "key").write_bytes(key.private)
         (folder / "config").write_text(CONFIG.format(address=address, port=at, key=folder / "key"))
-        process = Process([sshd, "-D", "-e", "-f", folder / "config"], folder / "log", lambda: listening(address, at))
+        process = Process(mortal(sshd, "-D", "-e", "-f", folder / "config"), folder / "log", lambda: listening(address, at))
         try:
             yield Impostor(address, at, key, folder / "log")
         finally:

@@ -1,6 +1,7 @@
 """A network link to put between the tool and a server: slow, counted, and broken on demand."""
 
 import asyncio
+import contextlib
 import functools
 import types
 from collections.abc import Mapping
@@ -85,13 +86,15 @@ class Link:
         self._reset_all()
 
     async def _serve(self, there: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from its accept on; only the end of the link cancels it, which asyncio need not report."""
         try:
             await self._gate.dialled()
             far = await asyncio.open_connection(self.target, there)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             reset(writer)
             return
-        await self._carry(Wire(self._gate, (reader, writer), far))
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._carry(Wire(self._gate, (reader, writer), far))
 
     async def _carry(self, wire: Wire) -> None:
         self._wires.add(wire)

@@ -14,6 +14,7 @@ from typing import Any
 from tests.needs import need
 from tests.rig.address import free_ports, listening
 from tests.rig.process import run
+from tests.rig.require import mortal
 from tests.servers import Process
 
 
@@ -80,5 +81,5 @@ def _certify(folder: Path, address: str) -> None:
 
 def _start(stack: contextlib.ExitStack, argv: list[str | Path], log: Path, place: str) -> None:
     host, port = place.split(":")
-    process = Process(argv, log, lambda: listening(host, int(port)), {**os.environ, **_SETTINGS})
+    process = Process(mortal(*argv), log, lambda: listening(host, int(port)), {**os.environ, **_SETTINGS})
     stack.callback(process.close)

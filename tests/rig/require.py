@@ -28,3 +28,8 @@ def require_hosts() -> None:
 def program(name: str) -> Path:
     """The path of a program of the distribution, which goes before one of the same name elsewhere on PATH."""
     return need(name, PROGRAMS.get(name, name), *SYSTEM)
+
+
+def mortal(*argv: str | Path, sign: str = "KILL") -> list[str | Path]:
+    """The command line of a server that gets `sign` when the process that starts it ends, however that ends."""
+    return [program("setpriv"), "--pdeathsig", sign, *argv]

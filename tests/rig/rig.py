@@ -6,6 +6,7 @@ import hashlib
 import types
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.rig.address import claim, free, is_claimed
@@ -18,6 +19,7 @@ from tests.rig.link import Link
 from tests.rig.machine import packed, resolver
 from tests.rig.require import require_hosts
 
+ABREAST = 4
 PORTS = (22, 80, 443)
 FLAGS = (
     "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined",
@@ -28,11 +30,10 @@ FLAGS = (
 
 @dataclass
 class Rig:
-    """Hosts and links of one session; a `with` block or `close` ends them, and so does the end of the process."""
+    """The hosts of one session; a `with` block or `close` ends them, and so does the end of the process."""
 
     engine: Engine
     hosts: list[Host] = field(default_factory=list)
-    _links: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
 
     @classmethod
     def open(cls) -> "Rig":
@@ -50,8 +51,7 @@ class Rig:
         self.close()
 
     def close(self) -> None:
-        """Remove every host and link of this session; a second call does nothing."""
-        self._links.close()
+        """Remove every host of this session; a second call does nothing."""
         for host in list(self.hosts):
             self.remove(host)
         self.engine.close()
@@ -63,6 +63,12 @@ class Rig:
         self.hosts.append(host)
         host.start()
         return host
+
+    def fleet(self, count: int, image: str = "") -> list[Host]:
+        """Several hosts, made at the same time."""
+        start = image or base(self.engine)
+        with ThreadPoolExecutor(ABREAST) as pool:
+            return list(pool.map(self.host, [start] * count))
 
     def remove(self, host: Host) -> None:
         """End a host at once and free its address."""
@@ -97,12 +103,13 @@ class Rig:
         fetch = f"apt-get -q update && apt-get -qy install --download-only {' '.join(packages)}"
         return self.variant("warm", lambda host: host.run(fetch, seconds=BUILD_SECONDS), key=fetch)
 
-    def link(self, host: Host, delay: float = 0.0) -> Link:
+    @contextlib.contextmanager
+    def link(self, host: Host, delay: float = 0.0) -> Iterator[Link]:
         """Another address for `host`, with its ports, `delay` seconds away in each direction."""
-        place = claim()
-        self._links.callback(place.close)
-        routes = {free(place.address, port): host.ports[port] for port in PORTS}
-        return self._links.enter_context(Link(host.address, routes, place.address, delay))
+        with contextlib.closing(claim()) as place:
+            routes = {free(place.address, port): host.ports[port] for port in PORTS}
+            with Link(host.address, routes, place.address, delay) as link:
+                yield link
 
     def _create(self, image: str) -> Host:
         network = self.engine.network()

@@ -108,6 +108,14 @@ def test_two_hosts_are_different_and_reach_each_other(rig: Rig, host: Host) -> N
         assert host.run(f"bash -c '{asked}'").out == "SSH-"
 
 
+def test_a_fleet_has_addresses_of_its_own(rig: Rig) -> None:
+    fleet = rig.fleet(3)
+    assert len({host.address for host in fleet}) == len({host.private for host in fleet}) == 3
+    assert all(host.ssh("hostname").out == f"vps{host.claim.number}\n" for host in fleet)
+    for host in fleet:
+        rig.remove(host)
+
+
 def test_a_committed_host_is_the_start_of_others_with_their_own_keys(rig: Rig, fresh_host: Host) -> None:
     fresh_host.run("touch /srv/provisioned")
     image = fresh_host.commit("test-commit")
@@ -133,9 +141,9 @@ def test_a_variant_is_prepared_once(rig: Rig) -> None:
 
 
 def test_the_image_is_cached(rig: Rig) -> None:
-    [before] = [path.stat().st_mtime for path in cache().glob("debian-*.tar")]
+    made = [(path, path.stat().st_mtime) for path in cache().glob("debian-*.tar")]
     assert base(rig.engine) == base(rig.engine)
-    assert [path.stat().st_mtime for path in cache().glob("debian-*.tar")] == [before]
+    assert [(path, path.stat().st_mtime) for path in cache().glob("debian-*.tar")] == made
 
 
 def test_packages_install_and_the_firewall_is_real(rig: Rig) -> None:
@@ -187,13 +195,15 @@ def test_a_session_leaves_nothing_however_it_ends(rig: Rig, end: signal.Signals)
 
 
 def test_a_link_leads_to_a_host(rig: Rig, host: Host) -> None:
-    link = rig.link(host, 0.02)
     program, *options, _ = host.ssh_line()
-    options[options.index("-p") + 1] = str(link.port)
-    done = subprocess.run([program, *options, f"root@{link.address}", "hostname"], capture_output=True, text=True, timeout=30)
-    assert done.stdout == host.run("hostname").out
-    assert link.traffic.connections == 1
-    assert link.traffic.round_trips > 3
+    with rig.link(host, 0.02) as link:
+        options[options.index("-p") + 1] = str(link.port)
+        done = subprocess.run(
+            [program, *options, f"root@{link.address}", "hostname"], capture_output=True, text=True, timeout=30
+        )
+        assert done.stdout == host.run("hostname").out
+        assert link.traffic.connections == 1
+        assert link.traffic.round_trips > 3
 
 
 def _greeting(address: str, port: int) -> bytes:
