@@ -44,6 +44,7 @@ class Dyno(Record):
         self.process: asyncio.subprocess.Process | None = None
         self.reading: asyncio.Task[None] | None = None
         self.stopping = False
+        self.replaced = False
         self.boot_failed = False
         self.folder = Path(cloud.folder / "dynos" / self.id)
 
@@ -58,7 +59,7 @@ class Dyno(Record):
         """Changes the state, and says so in the log."""
         if state == self.state:
             return
-        if self.type not in {"run", "release"} or state != "up":
+        if not self.replaced:
             self.app.log.heroku(self.name, f"State changed from {self.state} to {state}")
         self.state = state
         self.touch()

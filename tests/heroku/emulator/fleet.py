@@ -38,10 +38,18 @@ def restart(cloud: Cloud, app: App, type: str | None = None, name: str | None = 
         for slot in _slots(formation):
             if type in (None, formation.type) and name in (None, slot):
                 old = app.dynos.pop(slot, None)
+                if old:
+                    _say_restart(app, old)
                 launch(cloud, app, formation, slot)
                 if old:
-                    app.log.heroku(slot, "Restarting")
                     cloud.spawn(old.stop())
+
+
+def _say_restart(app: App, old: Dyno) -> None:
+    """A slot's log tells of one dyno: where the old one is, the new one begins."""
+    app.log.heroku(old.name, "Restarting")
+    app.log.heroku(old.name, f"State changed from {old.state} to starting")
+    old.replaced = True
 
 
 def scale(cloud: Cloud, app: App) -> None:
@@ -107,6 +115,7 @@ async def _preboot(cloud: Cloud, app: App, formation: Formation) -> None:
         old = app.dynos.pop(dyno.name, None)
         app.dynos[dyno.name] = dyno
         if old:
+            old.replaced = True
             cloud.spawn(old.stop())
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,14 +109,15 @@ async def _command(output: Output, command: str, folder: Path, env: Mapping[str,
     output.line(f"       $ {command}")
     process = await asyncio.create_subprocess_exec(
         "/bin/bash", "-c", command, cwd=folder, env=env, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
     try:
         while line := await process.stdout.readline():
             output.line("       " + line.decode("utf-8", "replace").replace("\r", "").rstrip("\n"))
     except asyncio.CancelledError:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
         raise
     if await process.wait():
         raise BuildFailed(f"Build failed: `{command}` ended with exit status {process.returncode}")

@@ -14,12 +14,12 @@ from aiohttp import web
 from tests.heroku.emulator import schema
 from tests.heroku.emulator.cloud import Cloud
 from tests.heroku.emulator.errors import Refused
-from tests.heroku.emulator.faults import Delay, Drop, OnRequest, Refuse
+from tests.heroku.emulator.faults import Delay, Drop, Refuse
 from tests.heroku.emulator.ranges import Page, cut
 
 CLOUD = web.AppKey("cloud", Cloud)
 FRONT: web.AppKey["Front"] = web.AppKey("front")
-OPEN = ("/_source/", "/streams/", "/logplex/", "/__inject")
+OPEN = ("/buildpacks/", "/_source/", "/streams/", "/logplex/", "/__inject")
 MEDIA = "application/vnd.heroku+json"
 
 Next = Callable[[web.Request], Awaitable[Any]]
@@ -68,7 +68,7 @@ async def _faulty(request: web.Request, route: Next, front: Front) -> web.Respon
     if isinstance(fault, Delay):
         await asyncio.sleep(fault.seconds)
     if isinstance(fault, Drop):
-        await _drop(request, route, front, fault)
+        return await _drop(request, route, front, fault)
     return await _answer(request, route, front)
 
 
@@ -78,11 +78,13 @@ def _refusal(fault: Refuse) -> web.Response:
     return web.json_response(refused.body, status=refused.status, headers=headers)
 
 
-async def _drop(request: web.Request, route: Next, front: Front, fault: OnRequest) -> None:
-    if isinstance(fault, Drop) and fault.done:
+async def _drop(request: web.Request, route: Next, front: Front, fault: Drop) -> web.Response:
+    """Nobody hears the answer that this gives."""
+    if fault.done:
         await _answer(request, route, front)
     if request.transport:
         request.transport.abort()
+    return web.Response()
 
 
 async def _answer(request: web.Request, route: Next, front: Front) -> web.Response:
@@ -97,7 +99,7 @@ async def _answer(request: web.Request, route: Next, front: Front) -> web.Respon
             404 if error.status == 405 else error.status, message="The requested API endpoint was not found."
         ) from None
     status, data = result if isinstance(result, tuple) else (200, result)
-    response, data = _response(request, status, data)
+    response, data = _response(request, status, _in_variant(data, variant))
     _check(request, variant, data, front)
     return response
 
@@ -134,6 +136,15 @@ def _response(request: web.Request, status: int, data: Any) -> tuple[web.Respons
     if request.method == "GET" and request.headers.get("If-None-Match") == tag:
         return web.Response(status=304, headers={"ETag": tag}), data
     return web.Response(status=status, body=body, content_type="application/json", headers=headers | {"ETag": tag}), data
+
+
+def _in_variant(data: Any, variant: str) -> Any:
+    """The one field that variant `3.sdk` spells in another way: an app's generation is its name."""
+    if isinstance(data, Page):
+        return Page([_in_variant(item, variant) for item in data.items], data.field)
+    if variant == "3.sdk" and isinstance(data, dict) and "git_url" in data:
+        return data | {"generation": data["generation"]["name"]}
+    return data
 
 
 def _check(request: web.Request, variant: str, data: Any, front: Front) -> None:

@@ -9,13 +9,17 @@ from aiohttp import web
 from tests.heroku.emulator import answers, builder, catalog
 from tests.heroku.emulator.api.apps import app_of
 from tests.heroku.emulator.cloud import Cloud, find
-from tests.heroku.emulator.errors import invalid, missing
+from tests.heroku.emulator.errors import invalid
 from tests.heroku.emulator.model import App, Build
 from tests.heroku.emulator.ranges import Page
 from tests.heroku.emulator.uploads import UPLOADS
 from tests.heroku.emulator.web import CLOUD, body
 
 routes = web.RouteTableDef()
+REGISTERED = "https://buildpack-registry.s3.amazonaws.com/buildpacks/{}.tgz"
+OFFICIAL = re.compile(
+    r"(?:urn:buildpack:|https://buildpack-registry\.s3\.amazonaws\.com/buildpacks/)(?P<name>[\w/-]+)(?:\.tgz)?\Z"
+)
 CHECKSUM = re.compile(r"SHA256:[0-9a-fA-F]{64}\Z")
 
 
@@ -89,12 +93,12 @@ async def set_buildpacks(request: web.Request) -> Any:
 
 
 @routes.get("/buildpacks/{name}")
-async def registry(request: web.Request) -> Any:
-    """The buildpack registry, which the CLI asks for the address of a short name."""
+async def registry(request: web.Request) -> web.Response:
+    """The buildpack registry, which the CLI asks, without a token, for the address of a short name."""
     name = request.match_info["name"]
     if name != "heroku/nodejs":
-        raise missing("buildpack")
-    return {"name": name, "blob_url": f"urn:buildpack:{name}"}
+        return web.json_response({"id": "not_found", "message": "Couldn't find that buildpack."}, status=404)
+    return web.json_response({"name": name, "blob_url": REGISTERED.format(name)})
 
 
 def _shown(cloud: Cloud, app: App, build: Build) -> dict[str, Any]:
@@ -124,4 +128,4 @@ def _buildpack(entry: Any) -> str:
     name = (entry.get("url") or entry.get("name")) if isinstance(entry, dict) else entry
     if not name:
         raise invalid("A buildpack needs a url or a name.")
-    return str(name).removeprefix("urn:buildpack:")
+    return OFFICIAL.sub(r"\g<name>", str(name))

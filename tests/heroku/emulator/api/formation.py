@@ -65,7 +65,7 @@ def _quantity(now: int, wanted: Any) -> int:
         return now
     text = str(wanted)
     try:
-        quantity = now + int(text) if text[:1] in {"+", "-"} else int(text)
+        quantity = now + int(text) if isinstance(wanted, str) and text[:1] in {"+", "-"} else int(text)
     except ValueError:
         raise invalid(f"Quantity {text} is not a number.") from None
     if quantity < 0:
