@@ -1,0 +1,85 @@
+"""What one look at a host tells, and what a look is asked for; values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from chatops.model import Lock, Worker
+from chatops.pm2 import Deployed, Layout
+
+Firewall = Literal["active", "inactive", "absent", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What a look is asked for. `runtimes` holds one folder a Node version, `stamps` one file a provisioning step, with the
+    digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB)."""
+
+    app: str
+    layout: Layout
+    pm2: PurePosixPath
+    runtimes: PurePosixPath
+    stamps: PurePosixPath
+    packages: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    markers: tuple[PurePosixPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit, in systemd's words: `active` (active, inactive, failed, ...), `enabled` (enabled, disabled, ...)."""
+
+    active: str
+    enabled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A TCP port that something listens on; `program` is empty where we may not know."""
+
+    port: int
+    address: str
+    program: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """One host at one moment. Sizes in bytes, `skew` in seconds (their clock minus ours), `load` over one minute."""
+
+    host: str
+    os: str = ""
+    os_version: str = ""
+    codename: str = ""
+    arch: str = ""
+    glibc: str = ""
+    user: str = ""
+    uid: int = -1
+    root: bool = False
+    """Whether we may become root without a password."""
+    disk_free: int = 0
+    inodes_free: int = 0
+    memory: int = 0
+    memory_free: int = 0
+    cores: int = 1
+    load: float = 0.0
+    skew: float = 0.0
+    reboot_required: bool = False
+    app_user: bool = False
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Installed ones of those that were asked for, with their versions."""
+    units: Mapping[str, Unit] = field(default_factory=dict)
+    """Existing ones of those that were asked for."""
+    listening: tuple[Listening, ...] = ()
+    firewall: Firewall = "unknown"
+    runtimes: tuple[str, ...] = ()
+    """Node versions that are unpacked."""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    """What provisioning applied: step -> digest."""
+    markers: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    there: Deployed = field(default_factory=Deployed)
+    workers: tuple[Worker, ...] = ()
+    """Every worker of the sets that serve or are warm, without CPU."""
+    lock: Lock | None = None
