@@ -215,7 +215,7 @@ def _moment(value: Any) -> float | None:
     """Epoch seconds of a time in seconds, milli-, micro- or nanoseconds, or in ISO 8601 (RFC 3339)."""
     if isinstance(value, str):
         return _iso(value)
-    if not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         return None
     while value > LATEST:
         value /= 1000

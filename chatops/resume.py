@@ -114,13 +114,13 @@ async def resume(
     failures = 0
     cut = 0.0
     while True:
-        begun = time.monotonic()
+        begun, position = time.monotonic(), seen.position
         try:
-            async with closing(start(seen.position)) as source:
+            async with closing(start(position)) as source:
                 async for item in source:
                     fresh = seen.fresh(item)
                     if cut:
-                        yield _back(target, cut, gap=fresh and seen.started)
+                        yield _back(target, cut, gap=fresh and position is not None)
                         cut = 0.0
                     if fresh:
                         yield item
@@ -132,14 +132,14 @@ async def resume(
             failures = 1 if lasted > backoff.steady else failures + 1
             if not cut:
                 cut = time.time()
-                yield _lost(target, error)
+                yield _lost(target, error, seen.started)
         seen.rewind()
         await asyncio.sleep(backoff.wait(failures))
 
 
-def _lost(target: str, error: Exception) -> Notice:
+def _lost(target: str, error: Exception, started: bool) -> Notice:
     reason = str(error) or type(error).__name__
-    message = f"stream of `{target}` lost ({reason}); trying again"
+    message = f"stream of `{target}` {'lost' if started else 'not reached'} ({reason}); trying again"
     return Notice(time=time.time(), target=target, level="warning", message=message)
 
 
