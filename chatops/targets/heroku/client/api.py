@@ -27,6 +27,7 @@ DEADLINE = 120.0
 """One call with all its tries, in seconds."""
 PAGES = 100
 _TIMEOUT = httpx.Timeout(connect=5.0, read=30.0, write=30.0, pool=10.0)
+_AGENT = {"User-Agent": f"chatops/{__version__}"}
 _BUSY = frozenset({429, 502, 503, 504})
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -34,12 +35,16 @@ Find = Callable[[], Awaitable[Any]]
 
 
 class Api:
-    """The Platform API, version 3. Every method may raise Refused, TargetError, Ambiguous."""
+    """The Platform API, version 3. Every method may raise Refused, TargetError, Ambiguous.
+
+    `plain` never carries the token: it is for uploads, streams and logs, which lie elsewhere.
+    """
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self.tls = ssl.create_default_context()
         self.calls = 0
+        self.plain = httpx.AsyncClient(timeout=_TIMEOUT, verify=self.tls, headers=_AGENT)
         self.http = httpx.AsyncClient(
             base_url=access.base,
             timeout=_TIMEOUT,
@@ -47,13 +52,13 @@ class Api:
             headers={
                 "Accept": "application/vnd.heroku+json; version=3",
                 "Authorization": f"Bearer {access.token.reveal()}",
-                "User-Agent": f"chatops/{__version__}",
+                **_AGENT,
             },
         )
 
     async def close(self) -> None:
         """Gives back the connections."""
-        await self.http.aclose()
+        await asyncio.gather(self.http.aclose(), self.plain.aclose())
 
     async def get(self, path: str) -> Any:
         """One object."""

@@ -39,7 +39,10 @@ class Formation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HerokuState(State):
-    """A State with Heroku's facts. `source` is the version of the source that serves; `uuids` by release name (`v12`)."""
+    """A State with Heroku's facts. `source` is the version of the source that serves; `uuids` by release name (`v12`).
+
+    `left_building`: we were stopped while a build of ours went on.
+    """
 
     app: AppFacts | None = None
     config: Mapping[str, Secret] = field(default_factory=dict)
@@ -53,7 +56,12 @@ class HerokuState(State):
     domains: frozenset[str] = frozenset()
     drains: frozenset[str] = frozenset()
     boot_seconds: float | None = None
-    building: str | None = None
+    left_building: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Step):
+    """Looks once more that no build or release phase is running; raises Locked where one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +118,16 @@ class SetConfig(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build(Step):
-    """Uploads the source, builds it and follows the output. `known_language`: buildpacks were named."""
+    """Uploads the source, builds it and follows the output."""
 
     source: Release
-    known_language: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinBuild(Step):
+    """Follows a build that is running already, from the first line of its output."""
+
+    build: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +189,8 @@ class DeleteApp(Step):
 
 
 HerokuStep = (
-    CreateApp
+    Claim
+    | CreateApp
     | SetStack
     | EnableFeature
     | SetBuildpacks
@@ -183,6 +198,7 @@ HerokuStep = (
     | AddDrain
     | SetConfig
     | Build
+    | JoinBuild
     | AwaitRelease
     | SetFormation
     | AwaitDynos

@@ -1,0 +1,1 @@
+"""The only door to Heroku: its API, its streams, its one-off dynos."""

@@ -1,0 +1,119 @@
+"""The simple object calls, through heroku3 on a session of ours: timeouts, verified TLS, retries of repeatable calls.
+
+heroku3 blocks, so each call runs on a thread. Never through it: streams (it does not verify TLS), builds, sources,
+app creation (it adopts an app whose name is taken).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from chatops.errors import TargetError
+from chatops.targets.heroku.client.access import Access
+from chatops.targets.heroku.client.api import BASE, TRIES, Find, settled
+from chatops.targets.heroku.client.faults import Ambiguous, refused
+
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect, and between two bytes."""
+
+
+class Objects:
+    """heroku3 for one app, known by its id and name; nothing is asked of the API before the first call."""
+
+    def __init__(self, access: Access, app_id: str, app_name: str) -> None:
+        self._access = access
+        self._names = {"id": app_id, "name": app_name}
+
+    async def enable_feature(self, name: str) -> None:
+        """One feature or lab."""
+        await self._call(lambda app: app.enable_feature(name))
+
+    async def set_config(self, changes: dict[str, str | None]) -> None:
+        """Config vars, in one PATCH; None takes one away."""
+        await self._call(lambda app: app.update_config(changes))
+
+    async def add_domain(self, hostname: str, find: Find) -> str:
+        """Gives the DNS target; `find` looks whether a doubtful call was done."""
+        domain = await settled(lambda: self._call(lambda app: app.add_domain(hostname, None).cname), find)
+        return str(domain or "")
+
+    async def add_drain(self, url: str, find: Find) -> None:
+        """Sends the log to `url`; `find` looks whether a doubtful call was done."""
+        await settled(lambda: self._call(lambda app: app.create_logdrain(url).id), find)
+
+    async def enable_certificates(self) -> None:
+        """Automated Certificate Management; asking twice does no harm."""
+        await settled(lambda: self._call(lambda app: app.enable_acm()), _never)
+
+    async def restart_dyno(self, name: str) -> None:
+        """Ends one dyno; the platform starts a new one in its place."""
+        await self._call(lambda app: app.kill_dyno(name))
+
+    async def delete_app(self) -> None:
+        """The app with everything it has."""
+        await self._call(lambda app: app.delete())
+
+    @cached_property
+    def _app(self) -> Any:
+        import heroku3.api  # with requests: 120 ms, needed only where something is changed
+        from heroku3.models.app import App
+
+        heroku = heroku3.api.Heroku(session=_session())
+        heroku._heroku_url = self._access.base
+        heroku._api_key_verified = True  # spares the call that heroku3 makes to log in
+        heroku._session.auth = ("", self._access.token.reveal())
+        return App.new_from_dict(self._names, h=heroku)
+
+    async def _call(self, call: Callable[[Any], Any]) -> Any:
+        return await asyncio.to_thread(self._mapped, call)
+
+    def _mapped(self, call: Callable[[Any], Any]) -> Any:
+        """Vendor errors as ours."""
+        app = self._app
+        import requests
+        from heroku3.api import RateLimitExceeded
+
+        try:
+            return call(app)
+        except RateLimitExceeded:
+            raise refused(429, b"", "") from None
+        except requests.HTTPError as error:
+            answer = error.response
+            raise refused(answer.status_code, answer.content, answer.headers.get("Request-Id", "")) from None
+        except requests.ConnectTimeout as error:
+            raise TargetError(f"Heroku is out of reach: {type(error).__name__}", "check the network") from None
+        except requests.RequestException as error:
+            raise Ambiguous(f"Heroku gave no clear answer: {type(error).__name__}", "run again: it finds out") from None
+
+
+async def _never() -> None:
+    """Nothing to look at: the call is made again."""
+
+
+def _session() -> Any:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    class Adapter(HTTPAdapter):
+        """Every request has a time limit."""
+
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
+            return super().send(*args, **kwargs)
+
+    retries = Retry(
+        total=TRIES - 1,
+        status_forcelist={429, 502, 503, 504},
+        allowed_methods={"GET", "PUT", "PATCH", "DELETE"},
+        backoff_factor=BASE,
+        backoff_jitter=BASE,
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, Adapter(max_retries=retries))
+    return session
