@@ -121,6 +121,7 @@ export class Client {
     const name = this.#identify(frame)
     if (name === undefined) return
     clearTimeout(this.#helloTimer)
+    this.#helloTimer = undefined
     this.name = name
     const { worker, release, heartbeatMs } = this.chat.config
     this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name })

@@ -63,10 +63,9 @@ async function route(routes, request, url) {
 }
 
 function respond(request, response, { status = 200, body, type = 'application/json', headers }) {
-  const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
-  response.writeHead(status, {
-    'Content-Type': type, 'Content-Length': Buffer.byteLength(bytes), 'Cache-Control': 'no-store', ...SECURITY, ...headers,
-  })
+  const bytes = Buffer.from(typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body)
+  const length = status === 304 ? {} : { 'Content-Length': bytes.length }
+  response.writeHead(status, { 'Content-Type': type, ...length, 'Cache-Control': 'no-store', ...SECURITY, ...headers })
   response.end(request.method === 'HEAD' || status === 304 ? undefined : bytes)
 }
 

@@ -69,6 +69,16 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       assert.equal((await other.present([room], 50, '')).length, 1)
     })
 
+    test('more rooms than one statement can name', async (t) => {
+      const [store, , room] = await twoStores(t, url)
+      const rooms = Array.from({ length: 2500 }, (_, index) => `${room}-${index}`)
+      await store.append([entry(rooms[0], 'a'), entry(rooms[2499], 'a')])
+      assert.deepEqual(await store.lasts(rooms), new Map([[rooms[0], 1], [rooms[2499], 1]]))
+      await store.announce(room, rooms.map((name) => ({ room: name, names: [], total: 0 })), 0, 100)
+      assert.equal((await store.present(rooms, 50, '')).length, 2500)
+      assert.deepEqual([await store.lasts([]), await store.present([], 50, '')], [new Map(), []])
+    })
+
     test('a transaction that fails leaves nothing behind', async (t) => {
       const [store, , room] = await twoStores(t, url)
       await assert.rejects(store.append([entry(room, 'a'), entry(room, 'b', null)]))

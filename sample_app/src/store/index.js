@@ -12,6 +12,7 @@ const SCHEMA = [
     instance TEXT NOT NULL, room TEXT NOT NULL, names TEXT NOT NULL, total INTEGER NOT NULL, expires BIGINT NOT NULL,
     PRIMARY KEY (instance, room))`,
 ]
+const SLICE = 1000
 const COLUMNS = ['room', 'seq', 'sender', 'cid', 'text', 'time']
 
 /**
@@ -60,7 +61,8 @@ export class Store {
 
   /** Map of room -> newest seq. */
   async lasts(rooms) {
-    const found = await this.driver.query(`SELECT name, seq FROM rooms WHERE name IN ${list(rooms.length, 0)}`, rooms)
+    const found = await inSlices(rooms, (slice) =>
+      this.driver.query(`SELECT name, seq FROM rooms WHERE name IN (${placeholders(slice.length, 0)})`, slice))
     return new Map(found.map(({ name, seq }) => [name, seq]))
   }
 
@@ -69,16 +71,17 @@ export class Store {
     return this.driver.transaction(async (query) => {
       await query('DELETE FROM presence WHERE instance = $1 OR expires < $2', [instance, now])
       const told = rooms.map(({ room, names, total }) => ({ instance, room, names: JSON.stringify(names), total, expires }))
-      if (told.length === 0) return
-      await query(`INSERT INTO presence VALUES ${rows(told.length, 5)}`, values(told, ['instance', 'room', 'names', 'total', 'expires']))
+      await inSlices(told, (slice) => query(`INSERT INTO presence VALUES ${rows(slice.length, 5)}`,
+        values(slice, ['instance', 'room', 'names', 'total', 'expires'])))
     })
   }
 
   /** [{room, names, total}] of all processes but `except`. */
   async present(rooms, now, except) {
-    const sql = `SELECT room, names, total FROM presence
-      WHERE expires >= $1 AND instance <> $2 AND room IN ${list(rooms.length, 2)} ORDER BY room, instance`
-    return (await this.driver.query(sql, [now, except, ...rooms])).map((row) => ({ ...row, names: JSON.parse(row.names) }))
+    const found = await inSlices(rooms, (slice) => this.driver.query(`SELECT room, names, total FROM presence
+      WHERE expires >= $1 AND instance <> $2 AND room IN (${placeholders(slice.length, 2)}) ORDER BY room, instance`,
+    [now, except, ...slice]))
+    return found.map((row) => ({ ...row, names: JSON.parse(row.names) }))
   }
 
   async ping() {
@@ -105,13 +108,16 @@ async function insert(query, { rows: fresh, last }) {
   await query(`INSERT INTO rooms (name, seq) VALUES ${rows(last.size, 2)} ON CONFLICT (name) DO UPDATE SET seq = excluded.seq`, [...last].flat())
 }
 
+/** Both databases limit the values of one statement. */
+async function inSlices(items, query) {
+  const found = []
+  for (let start = 0; start < items.length; start += SLICE) found.push(...(await query(items.slice(start, start + SLICE))))
+  return found
+}
+
 /** `($1, $2), ($3, $4)`: placeholders for `count` rows of `width` values, each row ending in `rest`. */
 function rows(count, width, rest = '') {
   return Array.from({ length: count }, (_, row) => `(${placeholders(width, row * width)}${rest})`).join(', ')
-}
-
-function list(count, offset) {
-  return `(${placeholders(count, offset)})`
 }
 
 function placeholders(count, offset) {

@@ -23,7 +23,7 @@ export class SqliteDriver {
   /** Imported late: loading node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
   async open() {
     const { DatabaseSync } = await import('node:sqlite')
-    mkdirSync(this.directory, { recursive: true })
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     this.#database = new DatabaseSync(path.join(this.directory, 'chat.sqlite'))
     this.#database.exec(SETTINGS)
     this.#version = this.#database.prepare('PRAGMA data_version')
