@@ -15,7 +15,7 @@ from chatops.errors import ConfigError, TargetError
 from chatops.events import Notice
 from chatops.resume import REMEMBERED, Backoff, Seen, resume
 
-QUICK = Backoff(base=0.001, cap=0.002)
+QUICK = Backoff(base=0.0, cap=0.0)
 Value = tuple[float, str]
 
 
