@@ -34,10 +34,10 @@ _WORDS = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
     "string_pattern_mismatch": "must match `{pattern}`",
-    "string_too_short": "must have {min_length} characters or more",
-    "string_too_long": "must have {max_length} characters or fewer",
-    "too_short": "must have {min_length} entries or more",
-    "too_long": "must have {max_length} entries or fewer",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} or fewer characters",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have {max_length} or fewer entries",
     "value_error": "{error}",
 }
 _KEY = "[key]"

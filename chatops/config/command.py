@@ -29,19 +29,20 @@ def output(arguments: Sequence[str], folder: Path, largest: int, limit: float = 
         raise ConfigError(f"can't run {name}: {error.strerror if isinstance(error, OSError) else error}") from error
     with process:
         try:
-            assert process.stdout  # noqa: S101  it is a pipe
-            return _finished(process, _read(process.stdout, largest, time.monotonic() + limit), largest, name)
+            return _output(process, largest, time.monotonic() + limit, name)
         except TimeoutError as error:
             raise ConfigError(f"{name} took more than {limit:g} s") from error
         finally:
             process.kill()
 
 
-def _finished(process: subprocess.Popen[bytes], content: bytes, largest: int, name: str) -> bytes:
+def _output(process: subprocess.Popen[bytes], largest: int, deadline: float, name: str) -> bytes:
+    assert process.stdout  # noqa: S101  it is a pipe
+    content = _read(process.stdout, largest, deadline)
     if len(content) > largest:
         return content
     try:
-        code = process.wait(LIMIT)
+        code = process.wait(_left(deadline))
     except subprocess.TimeoutExpired as error:
         raise TimeoutError from error
     if code:
@@ -52,10 +53,14 @@ def _finished(process: subprocess.Popen[bytes], content: bytes, largest: int, na
 def _read(pipe: IO[bytes], largest: int, deadline: float) -> bytes:
     content = b""
     while len(content) <= largest:
-        if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not select.select([pipe], [], [], _left(deadline))[0]:
             raise TimeoutError
         chunk = os.read(pipe.fileno(), largest + 1 - len(content))
         if not chunk:
             break
         content += chunk
     return content
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

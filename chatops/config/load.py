@@ -99,9 +99,9 @@ def _kinds(root: Node) -> dict[str, str]:
 
 
 def _children(node: Node | None) -> dict[str, Node]:
-    pairs = node.value if isinstance(node, MappingNode) else []
-    scalars = [(key.value, child) for key, child in reversed(pairs) if isinstance(key, ScalarNode)]
-    return {key: child for key, child in reversed(scalars) if not key.startswith(OWN)}
+    """What a mapping holds by name; of a repeated key the first counts, as everywhere."""
+    pairs = reversed(node.value) if isinstance(node, MappingNode) else ()
+    return {key.value: child for key, child in pairs if isinstance(key, ScalarNode) and not key.value.startswith(OWN)}
 
 
 def _shape(kinds: Mapping[str, str]) -> Shape:

@@ -37,7 +37,7 @@ class Report:
     def add(self, place: Place, where: Where | str, message: str, hint: str = "") -> None:
         """Notes one problem; all text may be foreign."""
         path = where if isinstance(where, str) else dotted(where)
-        texts = (sanitize(text) for text in (path, message, hint))
+        texts = (safe(text) for text in (path, message, hint))
         self.problems.append(Problem(self.file, place.line, place.column, *texts))
 
     def settle(self) -> None:
@@ -52,6 +52,11 @@ class Report:
         return ConfigError(f"{count} in {self.file}", problems=tuple(unique))
 
 
+def safe(text: str) -> str:
+    """Foreign text that any terminal and any UTF-8 stream can take."""
+    return sanitize(text).encode("utf-8", "backslashreplace").decode()
+
+
 def dotted(where: Where) -> str:
     """`targets.vps.hosts.0.address`, each part cut to a readable length."""
     return ".".join(_short(str(part)) for part in where)
@@ -59,7 +64,7 @@ def dotted(where: Where) -> str:
 
 def quoted(text: str) -> str:
     """A foreign word in backticks, safe for a terminal and of bounded length."""
-    return f"`{sanitize(_short(text))}`"
+    return f"`{safe(_short(text))}`"
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -71,9 +76,9 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
 def shown(file: Path) -> str:
     """A file's name as people want to see it: relative where it is below the current folder."""
     try:
-        return sanitize(str(file.relative_to(Path.cwd())))
+        return safe(str(file.relative_to(Path.cwd())))
     except (ValueError, FileNotFoundError):
-        return sanitize(str(file))
+        return safe(str(file))
 
 
 def _short(text: str) -> str:

@@ -14,6 +14,7 @@ from chatops.config.variables import Variables
 from chatops.errors import ConfigError, Problem
 from chatops.model import Environment, FromCommand, FromEnv, FromFile, Generate, SecretReference
 from chatops.redact import SHORTEST, Redactor, Secret
+from chatops.shell import words
 
 LARGEST = 64 * 1024
 """Size limit of one secret, in bytes."""
@@ -72,13 +73,18 @@ def private(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"can't read {quoted(str(path))}: {reason}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{quoted(str(path))} is no file")
-        if status.st_mode & 0o077:
-            raise ConfigError(f"others may read {quoted(str(path))}", f"chmod 600 {quoted(str(path)).strip('`')}")
-        return file.read(LARGEST + 1)
+    try:
+        _check_private(os.fstat(descriptor), path)
+        return os.read(descriptor, LARGEST + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{quoted(str(path))} is no file")
+    if status.st_mode & 0o077:
+        raise ConfigError(f"others may read {quoted(str(path))}", f"chmod 600 {words(path)}")
 
 
 def _text(content: bytes) -> str:

@@ -69,8 +69,8 @@ class Values:
             self.report.add(start(node), where, "a key must be text", "quote a value that begins with `{` or `[`")
             return None
         key: str = node.value
-        if not key:
-            self.report.add(start(node), where, "a key is empty")
+        if not key or _UNUSABLE.search(key):
+            self.report.add(start(node), where, "a key holds a NUL or half a surrogate pair" if key else "a key is empty")
             return None
         if first := self.keys.get((*where, key)):
             self.report.add(start(node), (*where, key), "is there twice", f"the first one is on line {first.line}")
@@ -87,6 +87,7 @@ class Values:
             self._fault(where, "looks like a secret", "replace it, and put a reference to the new one under `app.secrets`")
         if _UNUSABLE.search(text):
             self._fault(where, "holds a NUL or half a surrogate pair")
+            return None
         return typed(text, node.style is None and (text == node.value or text != ""), shape.types)
 
     def _interpolated(self, node: ScalarNode, where: Where) -> str:
