@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rig.cache import cache, state
-from tests.rig.process import wait_until
+from tests.rig.process import RigError, wait_until
 from tests.rig.rig import Rig
 
 UP_SECONDS = 1200
@@ -93,4 +95,7 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (RigError, pytest.skip.Exception, pytest.fail.Exception) as error:
+        sys.exit(f"error: {error}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.needs import need
 from tests.rig.address import free, listening
 from tests.rig.identity import HostKey, host_keys
-from tests.rig.require import SYSTEM, mortal
+from tests.rig.require import SYSTEM, mortal, require_root
 from tests.servers import Process
 
 CONFIG = """\
@@ -52,6 +52,7 @@ class Impostor:
 @contextlib.contextmanager
 def impostor(address: str = "127.0.0.1", port: int = 0) -> Iterator[Impostor]:
     """An impostor at a free port, or in the very place of a host that has been stopped."""
+    require_root()
     sshd = need("sshd", "openssh-server", *SYSTEM)
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     [key, *_], at = host_keys(), free(address, port)

@@ -17,10 +17,14 @@ PROGRAMS = {
 }
 
 
-def require_hosts() -> None:
-    """All that real hosts need."""
+def require_root() -> None:
     if os.geteuid() != 0:
         missing("root is needed for real hosts", "sudo -E make test")
+
+
+def require_hosts() -> None:
+    """All that real hosts need."""
+    require_root()
     for program, package in PROGRAMS.items():
         need(program, package, *SYSTEM)
 

@@ -17,6 +17,7 @@ from tests.rig.address import is_claimed
 from tests.rig.cache import cache
 from tests.rig.engine import LABEL
 from tests.rig.image import base
+from tests.rig.impostor import impostor
 from tests.rig.mirror import Mirror, node_name
 from tests.rig.pebble import Authority
 from tests.rig.process import wait_until
@@ -97,6 +98,14 @@ def test_a_dead_host_refuses_and_a_frozen_one_is_silent(fresh_host: Host) -> Non
     fresh_host.kill()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((fresh_host.address, fresh_host.port), 5)
+
+
+def test_an_impostor_takes_the_place_of_a_stopped_host(fresh_host: Host) -> None:
+    fresh_host.stop()
+    with impostor(fresh_host.address, fresh_host.port) as stranger:
+        assert (stranger.address, stranger.port) == (fresh_host.address, fresh_host.port)
+        assert _greeting(stranger.address, stranger.port) == b"SSH-"
+        assert stranger.host_key != fresh_host.host_key
 
 
 def test_two_hosts_are_different_and_reach_each_other(rig: Rig, host: Host) -> None:
