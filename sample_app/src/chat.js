@@ -97,7 +97,8 @@ export class Chat {
       opened = true
       await this.store.ping()
     }
-    return { store: { kind: this.store.name, ping }, ...(this.bus.ping && { redis: { kind: 'redis', ping: () => this.bus.ping() } }) }
+    const store = { kind: this.store.name, ping }
+    return this.config.redisUrl ? { store, redis: { kind: 'redis', ping: () => this.bus.ping() } } : { store }
   }
 
   #setDraining(draining) {

@@ -1,6 +1,7 @@
 // Whether the store and Redis answer: asked in the background, so that /health and senders need not wait.
 
 const INTERVAL_MS = 2000
+const RETRY_MS = 500
 const TIMEOUT_MS = 1000
 
 /** Watches named dependencies; `probes` maps a name to {kind, ping()}. */
@@ -50,11 +51,13 @@ export class Dependencies {
       this.#set(state, false, error.message || error.code)
     }
     clearTimeout(slow)
-    if (!this.stopped) this.#timers.set(state.name, setTimeout(() => this.#watch(state), state.up ? INTERVAL_MS : INTERVAL_MS / 4))
+    if (this.stopped) return
+    this.#timers.set(state.name, setTimeout(() => this.#watch(state), state.up ? INTERVAL_MS : RETRY_MS))
   }
 
   #set(state, up, output) {
-    if (up !== state.up) this.log[up ? 'info' : 'warn']({ dependency: state.name, output }, up ? 'dependency up' : 'dependency down')
+    if (up && !state.up) this.log.info({ dependency: state.name }, 'dependency up')
+    if (!up && output !== state.output) this.log.warn({ dependency: state.name, output }, 'dependency down')
     Object.assign(state, { up, output, time: new Date().toISOString() })
     this.metrics.dependencyUp.set({ name: state.name }, up ? 1 : 0)
   }

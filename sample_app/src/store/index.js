@@ -50,7 +50,8 @@ export class Store {
 
   /** Rows with a higher seq, ascending. */
   after(room, seq, limit) {
-    return this.driver.query(`SELECT ${COLUMNS} FROM messages WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3`, [room, seq, limit])
+    const sql = `SELECT ${COLUMNS} FROM messages WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+    return this.driver.query(sql, [room, seq, limit])
   }
 
   /** The last rows, ascending. */
@@ -105,7 +106,8 @@ export function createStore({ databaseUrl, onHeroku, dataDirectory }, log) {
 
 async function insert(query, { rows: fresh, last }) {
   await query(`INSERT INTO messages (${COLUMNS}) VALUES ${rows(fresh.length, COLUMNS.length)}`, values(fresh, COLUMNS))
-  await query(`INSERT INTO rooms (name, seq) VALUES ${rows(last.size, 2)} ON CONFLICT (name) DO UPDATE SET seq = excluded.seq`, [...last].flat())
+  await query(`INSERT INTO rooms (name, seq) VALUES ${rows(last.size, 2)}
+    ON CONFLICT (name) DO UPDATE SET seq = excluded.seq`, [...last].flat())
 }
 
 /** Both databases limit the values of one statement. */

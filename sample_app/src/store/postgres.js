@@ -14,7 +14,7 @@ export class PostgresDriver {
     this.#pool = new pg.Pool({
       connectionString: url,
       ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
-      types: { getTypeParser: (type, format) => (type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)) },
+      types: { getTypeParser },
       max: 4,
       connectionTimeoutMillis: 2000,
       query_timeout: TIMEOUT_MS,
@@ -23,7 +23,8 @@ export class PostgresDriver {
       application_name: 'chat',
     })
     // The pool listens to its idle connections only; a lost one that is in use would end the process.
-    this.#pool.on('connect', (client) => client.on('error', (error) => log.warn({ error: error.message }, 'database connection lost')))
+    const lost = (error) => log.warn({ error: error.message }, 'database connection lost')
+    this.#pool.on('connect', (client) => client.on('error', lost))
     this.#pool.on('error', () => {})
   }
 
@@ -51,4 +52,9 @@ export class PostgresDriver {
   async close() {
     await this.#pool.end()
   }
+}
+
+/** Sequence numbers are bigint, which pg gives as text because not every bigint is a JavaScript number; these are. */
+function getTypeParser(type, format) {
+  return type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)
 }
