@@ -46,14 +46,18 @@ class Client:
     _socket: ClientConnection | None = None
 
     async def stay(self) -> None:
-        """Connects and reconnects until it is cancelled."""
+        """Connects and reconnects until it is cancelled; then it says goodbye."""
         delay = BACKOFF[0]
-        while not self.refused:
-            if await self._visit():
-                delay = BACKOFF[0]
-            await asyncio.sleep(random.uniform(0, delay))  # noqa: S311  jitter
-            delay = min(BACKOFF[1], delay * 2)
-            self.tally.reconnects += 1
+        try:
+            while not self.refused:
+                if await self._visit():
+                    delay = BACKOFF[0]
+                await asyncio.sleep(random.uniform(0, delay))  # noqa: S311  jitter
+                delay = min(BACKOFF[1], delay * 2)
+                self.tally.reconnects += 1
+        finally:
+            if self._socket:
+                await self._socket.close()
 
     async def _visit(self) -> bool:
         """One connection and, where the server asks for it, those that follow it without a break."""

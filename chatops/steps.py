@@ -64,7 +64,7 @@ def install_pm2(site: Site) -> ShellStep:
     """PM2 from our lock file, in a folder that later deploys find."""
     folder = words(site.pm2)
     copies = words(site.scripts / "package.json", site.scripts / "package-lock.json")
-    text = f"rm -rf {folder}.new\nmkdir -p {folder}.new\ncp {copies} {folder}.new/\n{_npm_ci(f'{folder}.new')}\n"
+    text = f"{_fresh(folder)}\ncp {copies} {folder}.new/\n{_npm_ci(f'{folder}.new')}\n"
     action = f"{text}rm -rf {folder}\nmv {folder}.new {folder}"
     return step("pm2", "install PM2", action, f"[ -e {folder}/node_modules/pm2 ]", "create", limit=300)
 
@@ -73,7 +73,7 @@ def unpack(site: Site, release: Release) -> ShellStep:
     """The release's tree, complete or not there."""
     tree = words(site.layout.release(release.id))
     archive = words(site.layout.state / "incoming" / f"{release.id}.tar")
-    text = f"rm -rf {tree}.new\nmkdir -p {tree}.new\ntar -xf {archive} -C {tree}.new\nmv {tree}.new {tree}"
+    text = f"{_fresh(tree)}\ntar -xf {archive} -C {tree}.new\nmv {tree}.new {tree}\nrm -f {archive}"
     return step("unpack", f"unpack release {release.id}", text, f"[ -d {tree} ]", "create")
 
 
@@ -83,7 +83,7 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
         return
     installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
     folder = words(installed)
-    text = f"rm -rf {folder}.new\nmkdir -p {folder}.new\ncp {tree}/package.json {tree}/package-lock.json {folder}.new/\n"
+    text = f"{_fresh(folder)}\ncp {tree}/package.json {tree}/package-lock.json {folder}.new/\n"
     text += f"{_npm_ci(f'{folder}.new')}\nmkdir -p {folder}.new/node_modules\nmv {folder}.new {folder}"
     if installed.name not in known:
         yield step("modules", "install dependencies (npm ci)", text, f"[ -d {folder} ]", "create", limit=600)
@@ -206,6 +206,11 @@ def end_recorded(records: str) -> str:
         "  esac\n"
         "done"
     )
+
+
+def _fresh(folder: str) -> str:
+    """Commands that make `FOLDER.new`; it becomes FOLDER at the end, or is taken away when that is not reached."""
+    return f"trap 'rm -rf {folder}.new' EXIT\nrm -rf {folder}.new\nmkdir -p {folder}.new"
 
 
 def _npm_ci(folder: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
+from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -118,6 +119,13 @@ def ending(invocation: Invocation) -> Iterator[None]:
         if invocation.debug:
             raise
         fail(invocation, TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:
+        if invocation.debug:
+            raise
+        words = f"{type(error).__name__}: {sanitize(str(error))}"
+        fail(invocation, ChatopsError(f"a bug in chatops: {words}", "`--debug` shows where; please report it"))
 
 
 def fail(invocation: Invocation, error: ChatopsError) -> NoReturn:

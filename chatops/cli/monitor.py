@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     import httpx
 
     from chatops.board import Board
-    from chatops.config import Config
     from chatops.events import Event, HealthSample
-    from chatops.model import Goal
+    from chatops.model import App, Goal
     from chatops.render.output import Output
     from chatops.targets.base import Target
     from chatops.tui.source import Source
@@ -55,21 +54,21 @@ async def _monitor(call: Invocation, names: list[str], *, once: bool, read_only:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(client())
         wanted = dict.fromkeys(config.pick(name or None).name for name in names or [""])
-        watched = [Watched(await stack.enter_async_context(call.target(config, name)), config, http) for name in wanted]
+        watched = [Watched(await stack.enter_async_context(call.target(config, name)), config.app, http) for name in wanted]
         if once:
-            return await _once(call, watched)
+            return await snap(call, watched)
         if not call.json and invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin):
-            return await _screen(watched, read_only=read_only)
-        await _stream(call, watched)
+            return await screen([one.source(read_only=read_only) for one in watched])
+        await stream(call, watched)
         return 0
 
 
 class Watched:
     """One target with what it takes to watch it and to change it."""
 
-    def __init__(self, target: Target[Any], config: Config, http: httpx.AsyncClient) -> None:
+    def __init__(self, target: Target[Any], app: App, http: httpx.AsyncClient) -> None:
         self.target = target
-        self._config = config
+        self._app = app
         self._http = http
         self._url: str | None = None
 
@@ -88,7 +87,7 @@ class Watched:
             self._url = (await self.target.inspect()).url
         if self._url is None:
             raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
-        return await sample(self._http, self._url + self._config.app.health, self.target.name)
+        return await sample(self._http, self._url + self._app.health, self.target.name)
 
     async def act(self, goal: Goal) -> AsyncGenerator[Event, None]:
         """Reaches a goal, with the impact measured, as the verbs do."""
@@ -97,7 +96,7 @@ class Watched:
 
         state = await self.target.inspect()
         plan = self.target.plan(state, goal)
-        async with aclosing(execute(self.target, state, plan, prober(state.url, self._config.app))) as events:
+        async with aclosing(execute(self.target, state, plan, prober(state.url, self._app))) as events:
             async for event in events:
                 yield event
 
@@ -112,12 +111,11 @@ class Watched:
 # ---------------------------------------------------------------- the screen
 
 
-async def _screen(watched: list[Watched], *, read_only: bool) -> int:
+async def screen(sources: list[Source]) -> int:
     """Runs the app; cancelled (SIGTERM, SIGHUP), it gives the terminal back before it ends."""
     from chatops.board import Board
     from chatops.tui.app import MonitorApp
 
-    sources = [one.source(read_only=read_only) for one in watched]
     app = MonitorApp(sources, Board([source.name for source in sources]))
     running = asyncio.create_task(app.run_async())
     try:
@@ -134,7 +132,8 @@ async def _screen(watched: list[Watched], *, read_only: bool) -> int:
 # ---------------------------------------------------------------- one snapshot
 
 
-async def _once(call: Invocation, watched: list[Watched]) -> int:
+async def snap(call: Invocation, watched: list[Watched]) -> int:
+    """Waits until every target has shown itself, says how they are, and gives the exit code."""
     from chatops.board import Board, snapshot
     from chatops.render.board import lines
     from chatops.streams import merge
@@ -168,7 +167,8 @@ def _settled(board: Board) -> bool:
 # ---------------------------------------------------------------- lines
 
 
-async def _stream(call: Invocation, watched: list[Watched]) -> None:
+async def stream(call: Invocation, watched: list[Watched]) -> None:
+    """Every event as a line, until the reader goes away or we are interrupted."""
     from chatops.render.output import Output
     from chatops.streams import merge
 

