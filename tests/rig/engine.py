@@ -41,10 +41,6 @@ class Engine:
         if self._held:
             self._held.close()
 
-    @property
-    def own(self) -> bool:
-        return self.socket == own_socket()
-
     def docker(
         self, *argv: str | Path, input: bytes = b"", seconds: float = 60, check: bool = True
     ) -> subprocess.CompletedProcess[bytes]:

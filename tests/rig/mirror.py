@@ -30,7 +30,6 @@ class Mirror:
     url: str
     version: str
     sha256: str
-    folder: Path
     asked: list[str]
 
 
@@ -44,7 +43,7 @@ def node_mirror(address: str) -> Iterator[Mirror]:
     digest = (folder / f"v{version}" / "SHASUMS256.txt").read_text().split()[0]
     asked: list[str] = []
     with _serving(address, folder, asked) as port:
-        yield Mirror(f"http://{address}:{port}", version, digest, folder, asked)
+        yield Mirror(f"http://{address}:{port}", version, digest, asked)
 
 
 def node_name(version: str) -> str:
