@@ -33,7 +33,7 @@ class Board:
 
     def __init__(self, targets: Iterable[str], ring: Ring | None = None, clock: Callable[[], float] = time.time) -> None:
         self.targets = {name: TargetBoard(name) for name in targets}
-        self.ring = ring or Ring()
+        self.ring = Ring() if ring is None else ring
         self.clock = clock
         self.changes = 0  # grows with everything but log lines; for those see `ring.end`
 

@@ -37,7 +37,6 @@ class View:
         self._head = 0
         self._next = ring.first
         self.end_row = 0
-        self.total = 0
 
     def __len__(self) -> int:
         return len(self._numbers) - self._head
@@ -67,7 +66,6 @@ class View:
         self._numbers.append(number)
         self._starts.append(self.end_row)
         self.end_row += rows
-        self.total += 1
 
     def _forget(self) -> None:
         while self._head < len(self._numbers) and self._numbers[self._head] < self._ring.first:
@@ -88,6 +86,10 @@ class View:
         """The first row of an entry, or of the next one where the filter hides it; None when there is none."""
         index = bisect_right(self._numbers, number - 1, lo=self._head)
         return self._starts[index] if index < len(self._numbers) else None
+
+    def count_from(self, number: int) -> int:
+        """How many entries there are from number `number` on."""
+        return len(self._numbers) - bisect_right(self._numbers, number - 1, lo=self._head)
 
     def find(self, wanted: Keep, start: int, step: int) -> int | None:
         """The nearest entry after (`step` 1) or before (-1) entry `start` that is wanted."""

@@ -95,13 +95,14 @@ class MonitorApp(LiveApp):
 
     def repaint(self) -> None:
         """Brings every pane up to date: the log on every beat, the others when something changed or a second passed."""
+        if not self.screen_stack:
+            return  # the app goes down: timers tick on for a moment
         beat = (self.board.changes, int(self.board.clock()))
         if beat != self._beat:
             self._beat = beat
             self.look_again()
             self._drop_lost_worker()
             self._repaint_panes()
-        # While the app goes down timers tick over an empty screen: queries that may find nothing.
         for logs in self._main.query(LogPane):
             if not self._paused:
                 logs.repaint()

@@ -49,7 +49,7 @@ class LogPane(LogCanvas, can_focus=True):
         self.query_shown = query
         self.follow = True
         self._top = 0
-        self._seen = 0
+        self._pinned_at = 0
         self._painted = (-1, -1)
         self._placing = False
 
@@ -68,7 +68,6 @@ class LogPane(LogCanvas, can_focus=True):
         while view.behind:
             view.update()
         self.show(view, look)
-        self._seen = view.total
         self._painted = (-1, -1)
         row = view.row_of(pinned) if pinned is not None else None
         self._top = view.first_row if row is None else row
@@ -81,7 +80,7 @@ class LogPane(LogCanvas, can_focus=True):
     @property
     def new(self) -> int:
         """How many entries came since the pane was pinned."""
-        return 0 if self.follow else self.view.total - self._seen
+        return 0 if self.follow else self.view.count_from(self._pinned_at)
 
     def repaint(self) -> None:
         """Takes new entries in and draws again what that moved."""
@@ -114,7 +113,7 @@ class LogPane(LogCanvas, can_focus=True):
 
     def _pin(self, top: int, *, follow: bool) -> None:
         if self.follow and not follow:
-            self._seen = self.view.total
+            self._pinned_at = self.board.ring.end
         self.follow = follow
         self.cursor = None if follow else self.cursor
         self._top = top

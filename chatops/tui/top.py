@@ -6,9 +6,8 @@ from textual import events
 from textual.message import Message
 
 from chatops.board import Board, TargetBoard
-from chatops.tui.paint import NOTHING, STATES, Row, clock, fit, latency_bar, milliseconds, width_of
+from chatops.tui.paint import NOTHING, STATES, Row, clock, fit, fit_end, latency_bar, milliseconds, width_of
 from chatops.tui.painted import Painted
-
 
 TINY = 60
 """Below this width there are no tiles: the first line says the most important of them."""
@@ -26,14 +25,17 @@ class TopLine(Painted):
         of = board.targets[target]
         word, reason = of.state(board.clock())
         shape, role = STATES[word]
-        left: Row = [(" chatops ", "strong"), (f" {shape} {word} ", role), (f" {target} ", "name")]
-        if self.size.width < TINY:
+        left: Row = [(f" {shape} {word} ", role), (f" {target} ", "name")]
+        if self.size.width >= TINY:
+            left.insert(0, (" chatops ", "strong"))
+        else:
             left += [(f" {of.up}/{len(of.serving)} up ", "plain"), (f" p95 {milliseconds(of.latency(95))} ", "plain")]
         left += [(f" {of.url} ", "dim")] if of.url and self.size.width >= TINY else []
         left += [(f" {reason} ", role)] if reason else []
         left += [(f" {of.step} ", "info")] if of.step else []
-        flags = [word for word, on in (("PAUSED", self.paused), ("read-only", self.read_only)) if on]
-        right = "  ".join([*flags, clock(board.clock())]) + " "
+        roomy = self.size.width >= TINY
+        flags = (("PAUSED", self.paused), ("read-only", self.read_only and roomy), (clock(board.clock()), roomy))
+        right = "".join(f"{word}  " for word, on in flags if on)[:-1]
         room = self.size.width - len(right) - 1
         return [[*_cut(left, room), (" " + right, "warn" if self.paused else "dim")]]
 
@@ -85,15 +87,15 @@ def _tabs(board: Board, target: str) -> Row:
 def _line(of: TargetBoard, current: bool, now: float, width: int) -> Row:
     word, reason = of.state(now)
     shape, role = STATES[word]
-    newest = list(of.health)[-20:]
-    probes = "".join(latency_bar(sample.latency_ms) if sample.ok else "✖" for sample in newest).rjust(20)
+    newest = list(of.health)[-12:]
+    probes = "".join(latency_bar(sample.latency_ms) if sample.ok else "✖" for sample in newest).rjust(12)
     workers = f"{of.up}/{len(of.serving)} up" if of.workers else NOTHING
     row: Row = [
         (("▶ " if current else "  ") + fit(of.name, 16), "strong" if current else "name"),
         (fit(f"{shape} {word}", 12), role),
         (fit(workers, 10), "plain"),
-        (fit(f"p95 {milliseconds(of.latency(95))}", 14), "plain"),
+        (fit(f"p95 {milliseconds(of.latency(95))}", 13), "plain"),
         (probes + " ", "info"),
-        (fit(of.release or NOTHING, 24), "name"),
+        (fit_end(of.release or NOTHING, 21) + " ", "name"),
     ]
     return [*row, (fit(reason, width - width_of(row)), role)]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+
+from textual.pilot import Pilot
+from textual.widget import Widget
 
 from chatops.board import Board
 from chatops.events import Event, Finished, HealthSample, LogLine, StepFinished, StepStarted, WorkerSample
@@ -115,3 +119,33 @@ def source(events: Iterable[Event], name: str = "local", act: Acted | None = Non
 def monitor(*sources: Source, clock: Callable[[], float] = lambda: NOW) -> MonitorApp:
     """The screen over these sources, at a time that stands still."""
     return MonitorApp(sources, Board([source.name for source in sources], clock=clock))
+
+
+def shown(pane: Widget) -> list[str]:
+    """What a pane has on the screen, line by line."""
+    return [pane.render_line(y).text.rstrip() for y in range(pane.size.height)]
+
+
+@asynccontextmanager
+async def running(app: MonitorApp, size: tuple[int, int] = (120, 40), lines: int = 0) -> AsyncIterator[Pilot[None]]:
+    """The screen without a terminal, once it has `lines` entries; the clock of `app` stands still, its timer does not."""
+    async with app.run_test(size=size) as pilot:
+        while app.board.ring.end < lines:
+            await pilot.pause()
+        await painted(pilot)
+        yield pilot
+
+
+async def painted(pilot: Pilot[None]) -> None:
+    """Everything that has happened is on the screen."""
+    await pilot.pause()
+    app = pilot.app
+    assert isinstance(app, MonitorApp)
+    app.repaint_all()
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Presses keys and waits for what they do."""
+    await pilot.press(*keys)
+    await painted(pilot)
