@@ -26,6 +26,7 @@ _UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, None: 1, "pages": 1}
 _BENIGN = frozenset({"H15", "H27", "H80", "H81", "H82", "R12"})
 """Normal in the life of a chat server: idle sockets, clients that leave, a restart."""
 _WARNING = frozenset({"H16", "H17", "H28", "H31", "H32", "H83", "H99", "R13", "R16", "R17", "R99", "L11"})
+_SHOWN = ("status", "code", "desc", "service", "connection", "connect", "bytes", "host", "fwd", "request_id", "protocol")
 _EXIT = re.compile(r"Process exited with status (\d+)")
 _CALM_EXITS = frozenset({"0", "143"})
 """143 is SIGTERM: a dyno that was asked to stop."""
@@ -67,19 +68,16 @@ class Reader:
         return line if line.time == moment else _at(line, moment)
 
     def _router(self, moment: float, message: str) -> LogLine:
+        """The request is the message; the rest is in the fields."""
         fields = router_fields(message)
-        code, status = str(fields.get("code", "")), fields.get("status", 0)
-        level = _router_level(code, status)
-        worker = str(fields.pop("dyno", ""))
-        method, path = fields.get("method", ""), fields.get("path", "")
-        words = filter(None, (code, str(method), str(path), str(status or ""), str(fields.get("desc", ""))))
-        return self._line(moment, "router", worker, level, " ".join(words), fields)
+        level = _router_level(str(fields.get("code", "")), fields.get("status"))
+        worker, request = str(fields.pop("dyno", "")), f"{fields.pop('method', '-')} {fields.pop('path', '-')}"
+        return self._line(moment, "router", worker, level, request, {name: fields[name] for name in _SHOWN if name in fields})
 
     def _platform(self, moment: float, source: str, process: str, message: str) -> LogLine:
         if metrics := metric_fields(message):
             worker = metrics.pop("source", process)
-            shown = " ".join(f"{name}={value}" for name, value in metrics.items())
-            return self._line(moment, "metrics", worker, "debug", shown, metrics)
+            return self._line(moment, "metrics", worker, "debug", "runtime metrics", metrics)
         name = "api" if process == "api" else source
         return self._line(moment, name, "" if process == "api" else process, _platform_level(message), message, {})
 
