@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import hashlib
 import io
@@ -25,7 +26,7 @@ _PROCESS = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 
 
 def pack(folder: Path) -> Release:
-    """Packs `folder` into a temporary archive (the caller may delete it after use).
+    """Packs `folder` into an archive that lasts as long as this process.
 
     Raises ConfigError when the folder is missing, says nowhere how to start, or links out of itself.
     """
@@ -38,6 +39,7 @@ def pack(folder: Path) -> Release:
     digest = hashlib.sha256(archive).hexdigest()
     with tempfile.NamedTemporaryFile(prefix="chatops-", suffix=".tar", delete=False) as file:
         file.write(archive)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
     return Release(digest[:10], digest, Path(file.name), command, time.time(), _who(), _git(folder), lock)
 
 

@@ -210,7 +210,7 @@ def end_recorded(records: str) -> str:
 
 def _fresh(folder: str) -> str:
     """Commands that make `FOLDER.new`; it becomes FOLDER at the end, or is taken away when that is not reached."""
-    return f"trap 'rm -rf {folder}.new' EXIT\nrm -rf {folder}.new\nmkdir -p {folder}.new"
+    return f"{words('trap', f'rm -rf {folder}.new')} EXIT\nrm -rf {folder}.new\nmkdir -p {folder}.new"
 
 
 def _npm_ci(folder: str) -> str:

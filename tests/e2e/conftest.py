@@ -13,8 +13,8 @@ from tests.e2e.place import Place, place
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A short temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="co-", ignore_cleanup_errors=True) as name:
+    """A short temporary folder whose name needs quoting."""
+    with tempfile.TemporaryDirectory(prefix="it's $HOME ", ignore_cleanup_errors=True) as name:
         yield Path(name).resolve()
 
 

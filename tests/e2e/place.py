@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from chatops.targets.local.client.place import short
 from tests.needs import need_node
 from tests.servers import free_port
 
@@ -49,6 +50,11 @@ class Place:
             (self.app / "Procfile").write_text("web: node server.cjs\n")
             self.write("first")
         self.configure()
+
+    @property
+    def root(self) -> Path:
+        """The name under which processes know the target's folder."""
+        return short(self.folder / ".chatops" / "local")
 
     def configure(self, workers: int = 2, **env: str) -> None:
         """Writes the file anew."""
@@ -98,7 +104,7 @@ class Place:
         """Every process that belongs to this folder."""
         mine = []
         for process in psutil.process_iter(["cmdline"]):
-            if f"{self.folder}/.chatops" in " ".join(process.info["cmdline"] or ()):
+            if f"{self.root}/" in " ".join(process.info["cmdline"] or ()):
                 mine.append(process)
         return mine
 

@@ -1,10 +1,14 @@
-"""The folder that holds everything of a local target, and a short name for it: a socket's path has 107 bytes at most."""
+"""The folder that holds everything of a local target, and a plain, short name for it.
+
+A socket's path has 107 bytes at most, and PM2 gives a script whose path holds a blank to a shell.
+"""
 
 from __future__ import annotations
 
 import getpass
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -15,11 +19,12 @@ from chatops.errors import TargetError
 
 LONGEST = 60
 """What a root may have in bytes, so that `run/RELEASE.NN/NN.sock` and PM2's own sockets still fit."""
+_PLAIN = re.compile(r"[A-Za-z0-9_./+@-]+")
 
 
 def short(root: Path) -> Path:
-    """`root` itself, or where that is too long, a link to it that only this user can have made."""
-    if len(os.fsencode(root)) <= LONGEST:
+    """`root` itself, or where that is too long or not plain, a link to it that only this user can have made."""
+    if len(os.fsencode(root)) <= LONGEST and _PLAIN.fullmatch(str(root)):
         return root
     name = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
     link = Path(tempfile.gettempdir()) / f"chatops-{os.getuid()}-{name}"
