@@ -13,8 +13,10 @@ from tests.heroku.emulator.model import Account, App, Record
 from tests.heroku.emulator.streams import Output
 
 if TYPE_CHECKING:
+    from tests.heroku.emulator.dyno import Dyno
     from tests.heroku.emulator.oneoff import Rendezvous
 
+CLOSE_WITHIN = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,7 @@ class Cloud:
         self.account = Account()
         self.faults = Faults()
         self.apps: dict[str, App] = {}
+        self.live: set[Dyno] = set()
         self.foreign: set[str] = set()
         self.outputs: dict[str, Output] = {}
         self.background: set[asyncio.Task[Any]] = set()
@@ -70,7 +73,13 @@ class Cloud:
             raise unverified(what)
 
     async def close(self) -> None:
-        """Ends what runs in the background."""
+        """Ends every dyno, then what runs in the background."""
+        dynos = list(self.live)
+        for dyno in dynos:
+            dyno.stopping = True
+            dyno.kill()
+        if dynos:
+            await asyncio.wait([asyncio.create_task(dyno.gone.wait()) for dyno in dynos], timeout=CLOSE_WITHIN)
         running = list(self.background)
         for each in running:
             each.cancel()

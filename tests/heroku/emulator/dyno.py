@@ -45,6 +45,7 @@ class Dyno(Record):
         self.reading: asyncio.Task[None] | None = None
         self.stopping = False
         self.replaced = False
+        self.gone = asyncio.Event()
         self.boot_failed = False
         self.folder = Path(cloud.folder / "dynos" / self.id)
 
@@ -68,6 +69,7 @@ class Dyno(Record):
 
     async def start(self, **streams: Any) -> None:
         """Starts the process; `streams` are standard input, output and error where they are not the log's."""
+        self.cloud.live.add(self)
         await self._prepare()
         self.app.log.heroku(self.name, f"Starting process with command `{self.command}`")
         crash = self.cloud.faults.take(Crash, type=self.type)
@@ -78,7 +80,9 @@ class Dyno(Record):
         )
         if self.process.stdout and not streams:
             self.reading = self.cloud.spawn(self._read(self.process.stdout))
-        if self.type != "web":
+        if self.stopping:
+            self.kill()
+        elif self.type != "web":
             self.become("up")
 
     async def boot(self) -> bool:
@@ -95,15 +99,18 @@ class Dyno(Record):
         return False
 
     async def wait(self) -> int:
-        """The exit status, after the last line of output was read."""
+        """The exit status, after the last line of output was read; nothing of the dyno is left then."""
         assert self.process is not None
         status = await self.process.wait()
+        self.kill()
         self.close_idle()
         if self.reading:
             await asyncio.wait([self.reading], timeout=1)
         shutil.rmtree(self.folder, ignore_errors=True)
         code = 128 - status if status < 0 else status
         self.app.log.heroku(self.name, f"Process exited with status {code}")
+        self.cloud.live.discard(self)
+        self.gone.set()
         return code
 
     async def stop(self) -> None:
@@ -120,10 +127,10 @@ class Dyno(Record):
             late = f"At least one process failed to exit within {seconds} seconds of SIGTERM"
             self.app.log.heroku(self.name, f"Error R12 (Exit timeout) -> {late}")
             self.app.log.heroku(self.name, "Stopping remaining processes with SIGKILL")
-        self.kill()
+            self.kill()
 
     def signal(self, sign: signal.Signals) -> None:
-        if self.process:
+        if self.process and not self.gone.is_set():
             try:
                 os.killpg(self.process.pid, sign)
             except ProcessLookupError:

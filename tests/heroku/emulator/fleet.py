@@ -132,9 +132,7 @@ async def _all_up(dynos: list[Dyno], seconds: float) -> bool:
 
 async def _look_after(cloud: Cloud, app: App, formation: Formation, dyno: Dyno) -> None:
     await dyno.start()
-    if dyno.stopping:
-        dyno.kill()
-    elif dyno.type == "web":
+    if dyno.type == "web":
         cloud.spawn(_boot(dyno))
     await dyno.wait()
     if dyno.stopping:

@@ -23,7 +23,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Record:
     """What every kept thing has."""
 
@@ -35,7 +35,7 @@ class Record:
         self.updated_at = stamp()
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Account(Record):
     """Whose token it is; tests turn it unverified, suspended, or without rights."""
 
@@ -45,7 +45,7 @@ class Account(Record):
     delinquent: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Slug(Record):
     """A compiled app: a folder that dynos start from a copy of."""
 
@@ -57,7 +57,7 @@ class Slug(Record):
     stack: str
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Release(Record):
     """One numbered state of an app: slug and config vars together."""
 
@@ -70,7 +70,7 @@ class Release(Record):
     output: Output | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Build(Record):
     """One compilation of a source archive."""
 
@@ -84,7 +84,7 @@ class Build(Record):
     work: asyncio.Task[None] | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Formation(Record):
     """How many dynos of one process type, and how big."""
 
@@ -94,7 +94,7 @@ class Formation(Record):
     quantity: int = 0
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class AddOn(Record):
     """A provisioned (or not yet) add-on and the real server behind it, if there is one."""
 
@@ -112,7 +112,7 @@ class AddOn(Record):
         return self.plan.split(":")[0]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Domain(Record):
     """A host name; the certificate states are what ACM would report."""
 
@@ -125,7 +125,7 @@ class Domain(Record):
     endpoint: str | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Drain(Record):
     """Where log lines are posted to."""
 
@@ -134,7 +134,7 @@ class Drain(Record):
     work: asyncio.Task[None] | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class App(Record):
     """One app and everything in it."""
 

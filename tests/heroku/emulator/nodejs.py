@@ -117,7 +117,7 @@ async def _command(output: Output, command: str, folder: Path, env: Mapping[str,
             output.line("       " + line.decode("utf-8", "replace").replace("\r", "").rstrip("\n"))
     except asyncio.CancelledError:
         os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await process.communicate()
         raise
     if await process.wait():
         raise BuildFailed(f"Build failed: `{command}` ended with exit status {process.returncode}")
