@@ -19,6 +19,8 @@ class Layout:
     """Where things lie under the app's root, on the local machine and on a VPS alike (CONTRACT, "On a VPS")."""
 
     root: PurePosixPath
+    cache: PurePosixPath | None = None
+    """Where installed dependencies outlive the app; without one they lie under `root` and are pruned with the releases."""
 
     @property
     def run(self) -> PurePosixPath:
@@ -51,7 +53,7 @@ class Layout:
 
     def modules(self, key: str) -> PurePosixPath:
         """Installed dependencies, shared by all releases with the same key."""
-        return self.root / "modules" / key
+        return (self.cache or self.root) / "modules" / key
 
     def env(self, digest: str) -> PurePosixPath:
         """The environment that workers read, JSON, 0600."""

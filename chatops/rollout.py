@@ -116,7 +116,8 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
     envs = {recipe.run_set.env for recipe in gone} - {recipe.run_set.env for recipe in kept} - {wanted.env}
     keys = {recipe.modules for recipe in gone} - {recipe.modules for recipe in kept} - {None}
     if old:
-        yield from steps.prune(site, old, sorted(key for key in keys if key), sorted(envs))
+        unused = [] if site.layout.cache else sorted(key for key in keys if key)
+        yield from steps.prune(site, old, unused, sorted(envs))
 
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:

@@ -214,4 +214,4 @@ def _fresh(folder: str) -> str:
 
 
 def _npm_ci(folder: str) -> str:
-    return f"(cd {folder} && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)"
+    return f"(cd {folder} && npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error)"

@@ -12,6 +12,7 @@ from chatops import __version__
 from chatops.cli import invocation
 from chatops.cli.attach import attach
 from chatops.cli.check import check
+from chatops.cli.demo import demo
 from chatops.cli.deploy import deploy
 from chatops.cli.doctor import doctor
 from chatops.cli.init import init
@@ -80,9 +81,26 @@ def hoist(arguments: list[str]) -> list[str]:
     return front + rest + arguments[end:]
 
 
-for verb in (init, check, deploy, plan, rollback, releases, scale, restart, remove, status, attach, logs, run, doctor, probe):
+for verb in (
+    init,
+    check,
+    deploy,
+    plan,
+    rollback,
+    releases,
+    scale,
+    restart,
+    remove,
+    status,
+    attach,
+    logs,
+    run,
+    doctor,
+    probe,
+    monitor,
+    demo,
+):
     app.command()(verb)
-app.command()(monitor)
 app.command("open")(open_)
 
 

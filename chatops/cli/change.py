@@ -45,12 +45,14 @@ async def change(
 
 async def _once(invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool) -> Finished:
     from chatops.execute import execute
+    from chatops.model import Remove
     from chatops.probe import prober
 
     state = await target.inspect()
     plan = target.plan(state, goal_of(config, state))
     _agree(invocation, plan, yes=yes)
-    async with aclosing(execute(target, state, plan, prober(state.url, config.app))) as events:
+    felt = None if isinstance(plan.goal, Remove) else prober(state.url, config.app)
+    async with aclosing(execute(target, state, plan, felt)) as events:
         return await _show(invocation, events)
 
 

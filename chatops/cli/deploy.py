@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatops.cli import invocation
-from chatops.cli.change import change
+from chatops.cli.change import GoalOf, change
 from chatops.cli.plan import show_plan
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def deploy(
         invocation.run(change(call, target, goal(release), "deployed {release}", yes=yes, wait=wait_lock))
 
 
-def goal(release: str | None = None):  # type: ignore[no-untyped-def]
+def goal(release: str | None = None) -> GoalOf:
     """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
 
     def of(config: Config, state: State) -> Goal:

@@ -43,11 +43,12 @@ def monitor(
     call = invocation.of(context)
     if call.no_color:
         os.environ["NO_COLOR"] = "1"
-    if code := invocation.run(_monitor(call, targets or [], once=once, read_only=read_only)):
+    if code := invocation.run(show(call, targets or [], once=once, read_only=read_only)):
         raise typer.Exit(code)
 
 
-async def _monitor(call: Invocation, names: list[str], *, once: bool, read_only: bool) -> int:
+async def show(call: Invocation, names: list[str], *, once: bool, read_only: bool) -> int:
+    """Watches targets to the end that the user makes; gives the exit code."""
     from chatops.health import client
 
     config = call.load()

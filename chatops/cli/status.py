@@ -19,10 +19,11 @@ def status(
     target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
 ) -> None:
     """Show url, release, workers and health of a target."""
-    invocation.run(_status(invocation.of(context), target))
+    invocation.run(report(invocation.of(context), target))
 
 
-async def _status(call: Invocation, name: str | None) -> None:
+async def report(call: Invocation, name: str | None) -> None:
+    """Prints the screen, or CONTRACT's object."""
     config = call.load()
     async with call.target(config, name) as target:
         state = await target.inspect()

@@ -6,6 +6,9 @@ const http = require('node:http')
 // RFC 6455, section 1.3.
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
+// A masked close frame with code 1000: the app shall not think that the connection was lost.
+const GOODBYE = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
+
 /** {status, body} of one request; rejects when nothing answers within `timeout` ms. */
 function ask(socketPath, path, { method = 'GET', timeout = 2000 } = {}) {
   return new Promise((resolve, reject) => {
@@ -42,7 +45,7 @@ function handshake(socketPath, path, timeout = 2000) {
     request.on('error', reject)
     request.on('response', (response) => reject(new Error(`WebSocket handshake on ${path} answered ${response.statusCode}`), response.resume()))
     request.on('upgrade', (response, socket) => {
-      socket.destroy()
+      socket.end(GOODBYE)
       if (response.headers['sec-websocket-accept'] === wanted) resolve()
       else reject(new Error('WebSocket handshake with a wrong Sec-WebSocket-Accept'))
     })

@@ -85,7 +85,7 @@ def _end_strays(pids: tuple[int, ...]) -> ShellStep:
 
 def _remove(site: Site, state: LocalState, goal: Remove) -> Plan:
     layout = site.layout
-    names = ("releases", "modules", "run", "logs", "pm2", "scripts", "current", *(("shared",) if goal.purge else ()))
+    names = ("releases", "run", "logs", "pm2", "scripts", "current", *(("shared",) if goal.purge else ()))
     gone = [
         *(layout.root / name for name in names),
         *(layout.state / name for name in ("releases", "history.ndjson", "front.json")),

@@ -44,7 +44,7 @@ class LocalTarget:
 
     @property
     def _layout(self) -> Layout:
-        return Layout(PurePosixPath(place.short(self._root)))
+        return Layout(PurePosixPath(place.short(self._root)), PurePosixPath(node.cache()))
 
     def _site(self) -> tuple[Site, node.Node]:
         found, layout = node.find(), self._layout

@@ -35,7 +35,7 @@ def deployed(site: Site) -> Deployed:
         previous=previous,
         releases=tuple(_releases(layout, entries, names.get(live or ""), names.get(previous or ""))),
         recipes=dict(_recipes(site, entries)),
-        modules=frozenset(path.name for path in Path(layout.root, "modules").glob("*") if path.suffix != ".new"),
+        modules=frozenset(path.name for path in Path(layout.modules("x")).parent.glob("*") if path.suffix != ".new"),
         daemon=_alive(Path(layout.pm2) / "pm2.pid"),
         pm2_installed=(Path(site.pm2) / "node_modules" / "pm2").exists(),
     )
