@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from chatops import health
 from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy
-from chatops.events import Event, Finished, Impact, Notice
+from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, State
 from chatops.targets.base import Target
 
@@ -28,10 +28,11 @@ class Prober(Protocol):
 
 @dataclass(slots=True)
 class _Course:
-    """How far a plan has come."""
+    """How far a plan has come; a good look at the app's health (a gate's, or one of a target's own) proves it."""
 
     begun: float = field(default_factory=time.monotonic)
     proved: bool = False
+    release: str | None = None
     error: ChatopsError | None = None
 
 
@@ -64,8 +65,9 @@ async def _attempt(target: Target[Any], plan: Plan, course: _Course) -> AsyncGen
         for phase in plan.phases:
             async with aclosing(_phase(target, plan, phase)) as events:
                 async for event in events:
+                    if isinstance(event, HealthSample):
+                        course.proved, course.release = True, event.release
                     yield event
-            course.proved = course.proved or phase.gate is not None
     except (StepFailed, Unhealthy, Interrupted) as error:
         course.error = error
     except asyncio.CancelledError:
@@ -117,7 +119,7 @@ def _finished(plan: Plan, course: _Course, impact: Impact | None) -> Finished:
         ok=error is None,
         changed=plan.changes,
         seconds=time.monotonic() - course.begun,
-        release=plan.release,
+        release=plan.release or course.release,
         impact=impact,
         exit_code=error.exit_code if error else 0,
         error=error.message if error else "",
