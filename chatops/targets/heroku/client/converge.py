@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from chatops import health
@@ -73,7 +74,8 @@ async def check_health(course: Course, path: str, seconds: float) -> AsyncGenera
     first = await health.wait_until_healthy(Gate(url=url, answers=1, seconds=seconds))
     # An app may tell a release of its own making: then only its good answers count.
     tells = first.release is not None and _OURS.match(first.release)
-    yield await health.wait_until_healthy(Gate(url=url, release=release if tells else None, seconds=seconds))
+    proof = await health.wait_until_healthy(Gate(url=url, release=release if tells else None, seconds=seconds))
+    yield replace(proof, target=course.target, release=release)
 
 
 async def _last_words(course: Course, dyno: str) -> AsyncGenerator[str]:

@@ -26,7 +26,19 @@ _UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, None: 1, "pages": 1}
 _BENIGN = frozenset({"H15", "H27", "H80", "H81", "H82", "R12"})
 """Normal in the life of a chat server: idle sockets, clients that leave, a restart."""
 _WARNING = frozenset({"H16", "H17", "H28", "H31", "H32", "H83", "H99", "R13", "R16", "R17", "R99", "L11"})
-_SHOWN = ("status", "code", "desc", "service", "connection", "connect", "bytes", "host", "fwd", "request_id", "protocol")
+_SHOWN = (
+    "status",
+    "code",
+    "desc",
+    "service_ms",
+    "connection_ms",
+    "connect_ms",
+    "bytes",
+    "host",
+    "fwd",
+    "request_id",
+    "protocol",
+)
 _EXIT = re.compile(r"Process exited with status (\d+)")
 _CALM_EXITS = frozenset({"0", "143"})
 """143 is SIGTERM: a dyno that was asked to stop."""
@@ -103,22 +115,21 @@ def epoch(stamp: str) -> float:
 
 
 def router_fields(message: str) -> dict[str, Any]:
-    """The fields of a router line; `connect` and `service` in milliseconds, `status` and `bytes` as numbers.
+    """The fields of a router line; numbers as numbers, and `connect_ms` and `service_ms` in milliseconds.
 
-    A WebSocket is one line at its end, status 101, whose `service` is the whole connection: `connection` says so instead.
+    A WebSocket is one line at its end, status 101, whose service time is the whole connection: `connection_ms` says so instead.
     """
     path = _PATH.search(message)
     rest = message[: path.start()] + message[path.end("path") :] if path else message
     fields: dict[str, Any] = {name: value.strip('"') for name, value in _FIELD.findall(rest) if value}
     if path:
         fields["path"] = path["path"]
-    for name in ("connect", "service", "status", "bytes"):
-        if (number := str(fields.get(name, "")).removesuffix("ms")).isdigit():
-            fields[name] = int(number)
-        else:
-            fields.pop(name, None)
-    if fields.get("status") == 101 and "service" in fields:
-        fields["connection"] = fields.pop("service")
+    for name, known in (("connect", "connect_ms"), ("service", "service_ms"), ("status", "status"), ("bytes", "bytes")):
+        number = str(fields.pop(name, "")).removesuffix("ms")
+        if number.isdigit():
+            fields[known] = int(number)
+    if fields.get("status") == 101 and "service_ms" in fields:
+        fields["connection_ms"] = fields.pop("service_ms")
     return fields
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -44,7 +45,7 @@ async def read(api: Api, target: str, block: Block, mark: str) -> HerokuState:
         kind="heroku",
         url=(app.get("web_url") or "").rstrip("/") or None,
         releases=tuple(_kept(releases, builds)),
-        workers=workers(dynos),
+        workers=workers(dynos, time.time()),
         lock=_lock(builds, releases),
         app=_facts(app, config.get(MARK) == mark),
         config={name: Secret(value) for name, value in config.items()},
@@ -167,8 +168,8 @@ def _lock(builds: Sequence[Item], releases: Sequence[Item]) -> Lock | None:
     return None
 
 
-def workers(dynos: Sequence[Item], now: float | None = None) -> tuple[Worker, ...]:
-    """The dynos of the formation (no one-off, no release phase); uptime only where `now` is given."""
+def workers(dynos: Sequence[Item], now: float) -> tuple[Worker, ...]:
+    """The dynos of the formation: no one-off, no release phase."""
     ours = (dyno for dyno in dynos if dyno["type"] not in ("run", "release", "scheduler"))
     return tuple(_worker(dyno, now) for dyno in sorted(ours, key=lambda dyno: natural(dyno["name"])))
 
@@ -179,13 +180,13 @@ def natural(name: str) -> tuple[str, int]:
     return head, int(number) if number.isdigit() else 0
 
 
-def _worker(dyno: Item, now: float | None) -> Worker:
+def _worker(dyno: Item, now: float) -> Worker:
     state = _STATES.get(dyno["state"], "starting")
     return Worker(
         name=sanitize(dyno["name"]),
         host="heroku",
         state=state,
-        uptime_seconds=max(0.0, now - epoch(dyno["updated_at"])) if now and state == "up" else None,
+        uptime_seconds=max(0.0, now - epoch(dyno["updated_at"])) if state == "up" else None,
         release=f"v{dyno['release']['version']}" if dyno.get("release") else None,
     )
 

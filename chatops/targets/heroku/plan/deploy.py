@@ -57,8 +57,8 @@ def plan(app: App, block: Block, state: HerokuState, goal: Deploy) -> Plan:
         switch = (*switch, *_revive(state))
         restarts = bool(switch)
     proof = settle(app, wanted, _preboot(wanted)) if restarts else ()
-    last = (*proof, *_domains(block, state))
-    phases = tuple(Phase(name, steps) for name, steps in (("prepare", prepare), ("switch", switch), ("settle", last)) if steps)
+    parts = (("prepare", prepare), ("switch", switch), ("settle", (*proof, *_domains(block, state))))
+    phases = tuple(Phase(name, steps) for name, steps in parts if steps)
     if not phases:
         return Plan(goal, (), state.release.id if state.release else None)
     claim = (Claim(name="claim", title="nobody else is changing the app", limit=30),) if state.app else ()
