@@ -42,7 +42,9 @@ class Filter:
             return False
         if self.until is not None and line.time > self.until:
             return False
-        return _named(line.worker, self.workers) and _named(line.host, self.hosts)
+        if self.workers and not _named(line.worker, self.workers):
+            return False
+        return not self.hosts or line.host in self.hosts
 
     def shows(self, line: LogLine) -> bool:
         """Whether what `line` says is asked for: its level, every `grep`, no `exclude`."""
@@ -77,7 +79,7 @@ class Ending:
 
 def _named(name: str, wanted: frozenset[str]) -> bool:
     """A name is wanted whole or by its end after `-` or `.` (`1` finds `chat-ID-1` and `web.1`)."""
-    return not wanted or name in wanted or any(name.endswith((f"-{end}", f".{end}")) for end in wanted)
+    return name in wanted or any(name.endswith((f"-{end}", f".{end}")) for end in wanted)
 
 
 def level(text: str) -> Level:

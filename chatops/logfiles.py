@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 
@@ -19,8 +18,6 @@ POLL = 0.15
 """How often files are looked at, in seconds."""
 DISCOVER = 1.0
 """How often it is asked which files there are, in seconds."""
-TURN = 500
-"""How many lines go by before others on the event loop have their turn."""
 
 Find = Callable[[], Mapping[Path, Origin]]
 """Which files there are now, and whose lines they hold."""
@@ -35,16 +32,17 @@ class _LogFile:
         self.tail = Tail(path)
         self.parser = Parser(origin, redact)
 
-    def backlog(self, follow: bool) -> Iterator[LogLine]:
-        """From where the tail stands to the end that the file has now."""
+    def backlog(self, follow: bool) -> Iterator[list[LogLine]]:
+        """From where the tail stands to the end that the file has now, block by block."""
         end, modified = self.tail.size, self.tail.modified
         lines = self.tail.read(end)
         self.parser.begin(lines, modified)
         while lines or self.tail.more:
-            yield from (self.parser(line, modified, live=False) for line in lines)
+            if lines:
+                yield [self.parser(line, modified, live=False) for line in lines]
             lines = self.tail.read(end)
-        if not follow:
-            yield from (self.parser(line, modified, live=False) for line in self.tail.rest())
+        if not follow and (lines := self.tail.rest()):
+            yield [self.parser(line, modified, live=False) for line in lines]
 
     def fresh(self) -> Iterator[LogLine]:
         """What was written since."""
@@ -61,10 +59,10 @@ async def read(
     """
     files = {path: _LogFile(path, origin, redact) for path, origin in find().items()}
     try:
-        for number, line in enumerate(_backlog(files, tail, follow, since)):
-            if number % TURN == 0:
-                await asyncio.sleep(0)
-            yield line
+        for lines in _backlog(files, tail, follow, since):
+            for line in lines:
+                yield line
+            await asyncio.sleep(0)
         if follow:
             async for line in _live(find, files, redact):
                 yield line
@@ -73,17 +71,37 @@ async def read(
             file.tail.close()
 
 
-def _backlog(files: Mapping[Path, _LogFile], tail: int, follow: bool, since: float | None) -> Iterator[LogLine]:
+def _backlog(files: Mapping[Path, _LogFile], tail: int, follow: bool, since: float | None) -> Iterator[list[LogLine]]:
     surplus = -tail
     for file in files.values():
         if since is None:
             surplus += file.tail.last(tail, whole=not follow)
         else:
             file.tail.since(file.parser.moment_of, since)
-    merged = heapq.merge(*[file.backlog(follow) for file in files.values()], key=_when)
-    if since is None:
-        return islice(merged, max(0, surplus), None)
-    return (line for line in merged if line.time >= since)
+    for lines in _merged([file.backlog(follow) for file in files.values()]):
+        if since is not None:
+            yield [line for line in lines if line.time >= since]
+        else:
+            yield lines[max(0, surplus) :]
+            surplus -= len(lines)
+
+
+def _merged(files: list[Iterator[list[LogLine]]]) -> Iterator[list[LogLine]]:
+    """Blocks of all files in the order of times: to sort what is nearly sorted is far cheaper than a heap of single lines."""
+    blocks = {file: block for file in files if (block := next(file, None))}
+    while len(blocks) > 1:
+        edge = min(block[-1].time for block in blocks.values())
+        ready: list[LogLine] = []
+        for file, block in list(blocks.items()):
+            cut = bisect_right(block, edge, key=_when)
+            ready += block[:cut]
+            blocks[file] = block[cut:] or next(file, [])
+            if not blocks[file]:
+                del blocks[file]
+        yield sorted(ready, key=_when)
+    for file, block in blocks.items():
+        yield block
+        yield from file
 
 
 async def _live(find: Find, files: dict[Path, _LogFile], redact: Redact | None) -> AsyncGenerator[LogLine]:

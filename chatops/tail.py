@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chatops.splitter import Splitter
 
-BLOCK = 256 * 1024
+BLOCK = 64 * 1024
 """Bytes read at a time."""
 
 
