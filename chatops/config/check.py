@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from chatops.config.file import Hinted
 from chatops.config.report import Where, did_you_mean
 from chatops.config.shape import Shape
 from chatops.config.values import Values
@@ -78,7 +79,7 @@ def _overruled(where: Where, fault: Fault, others: list[Where]) -> bool:
 def _note(where: Where, faults: Sequence[Fault], values: Values, shape: Shape) -> None:
     """Several faults at one place are what each member of a union wants."""
     message = ", or ".join(dict.fromkeys(_message(fault) for fault in faults))
-    hint = next((str(fault["ctx"]["hint"]) for fault in faults if "hint" in fault.get("ctx", {})), "")
+    hint = next((error.hint for fault in faults if isinstance(error := fault.get("ctx", {}).get("error"), Hinted)), "")
     kind, key = faults[0]["type"], values.key(where)
     if kind == "extra_forbidden":
         values.report.add(key, where, message, _known(where, shape))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
 
 from chatops.model import FromCommand, FromEnv, FromFile, Generate, SecretReference
 
@@ -19,6 +18,14 @@ UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")]
 
 
 _WAYS = ("generate", "env", "file", "command")
+
+
+class Hinted(ValueError):
+    """A fault that a validator found, with advice."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Strict(BaseModel):
@@ -50,7 +57,7 @@ def _no_literal(value: Any) -> Any:
     if isinstance(value, dict):
         return value
     hint = "write `{env: NAME}`, `{file: PATH}`, `{command: [PROGRAM, ARGUMENT]}` or `{generate: 32}`"
-    raise PydanticCustomError("literal_secret", "must be a reference, never the secret itself", {"hint": hint})
+    raise Hinted("must be a reference, never the secret itself", hint)
 
 
 class AppBlock(Strict):
