@@ -56,7 +56,7 @@ def plan(app: App, block: Block, state: HerokuState, goal: Deploy) -> Plan:
     if not restarts:
         switch = (*switch, *_revive(state))
         restarts = bool(switch)
-    proof = settle(app, wanted, _preboot(wanted)) if restarts else ()
+    proof = settle(app, wanted, PREBOOT in state.features) if restarts else ()
     parts = (("prepare", prepare), ("switch", switch), ("settle", (*proof, *_domains(block, state))))
     phases = tuple(Phase(name, steps) for name, steps in parts if steps)
     if not phases:
@@ -79,9 +79,7 @@ def _app(app: App, block: Block, state: HerokuState) -> Iterator[HerokuStep]:
 
 def _things(block: Block, state: HerokuState) -> Iterator[HerokuStep]:
     """Features, buildpacks, add-ons and drains that are missing; what the file does not name stays."""
-    for feature in _features(block):
-        if feature not in state.features:
-            yield EnableFeature(name=f"feature_{feature}", title=f"enable {feature}", reason="create", feature=feature)
+    yield from _features(ALWAYS, state)
     if block.buildpacks and block.buildpacks != state.buildpacks:
         yield SetBuildpacks(
             name="buildpacks", title=f"set the buildpacks {', '.join(block.buildpacks)}", buildpacks=block.buildpacks
@@ -94,9 +92,10 @@ def _things(block: Block, state: HerokuState) -> Iterator[HerokuStep]:
             yield AddDrain(name=f"drain_{number}", title=title, reason="create", url=Secret(url))
 
 
-def _features(block: Block) -> tuple[str, ...]:
-    web = block.dynos.get("web")
-    return (*ALWAYS, PREBOOT) if web and _preboot({"web": Formation(web.quantity, web.size)}) else ALWAYS
+def _features(wanted: tuple[str, ...], state: HerokuState) -> Iterator[HerokuStep]:
+    for feature in wanted:
+        if feature not in state.features:
+            yield EnableFeature(name=f"feature_{feature}", title=f"enable {feature}", reason="create", feature=feature)
 
 
 def _preboot(wanted: Mapping[str, Formation]) -> bool:
@@ -170,12 +169,14 @@ def _build(block: Block, state: HerokuState, goal: Deploy) -> Iterator[HerokuSte
 
 
 def _formation(state: HerokuState, wanted: Mapping[str, Formation]) -> Iterator[HerokuStep]:
-    """A process type that is not running and shall not run needs nothing."""
+    """A process type that is not running and shall not run needs nothing. Preboot needs dynos that allow it."""
     changed = {name: there for name, there in wanted.items() if state.formation.get(name, Formation(0, there.size)) != there}
     if changed:
         title = ", ".join(f"{name}: {there.quantity} x {there.size.title()}" for name, there in changed.items())
         detail = ", ".join(f"{name} was {_shown(state.formation.get(name))}" for name in changed)
         yield SetFormation(name="formation", title=f"run {title}", detail=detail, formation=changed)
+    if _preboot(wanted):
+        yield from _features((PREBOOT,), state)
 
 
 def _revive(state: HerokuState) -> Iterator[HerokuStep]:
