@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from chatops.model import Lock, Worker
@@ -83,3 +83,33 @@ class HostFacts:
     workers: tuple[Worker, ...] = ()
     """Every worker of the sets that serve or are warm, without CPU."""
     lock: Lock | None = None
+
+
+# ---------------------------------------------------------------- what is carried to a host
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file that travels in the one tar stream. Secret ones are 0600; `path` is absolute, and appears by rename."""
+
+    path: PurePosixPath
+    content: bytes | Path
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One phase's program for one host, as `carry` starts it: detached, as `user` (`root`, or the app's), under the lock.
+
+    `state` is the folder of `PHASE.sh`, `journal.ndjson` and `stop`: the app's own for the app's user, one of root's for
+    root, so that root never runs what somebody else could have written. `proofs` names the steps whose failure is Unhealthy.
+    """
+
+    phase: str
+    text: str
+    user: str
+    state: PurePosixPath
+    titles: Mapping[str, str]
+    proofs: frozenset[str] = frozenset()
+    members: tuple[Member, ...] = ()
+    """Shipped before the program starts, as `user`."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import re
-import shutil
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,17 +12,20 @@ from chatops.errors import TargetError
 from chatops.model import LIMITS
 from chatops.sanitize import sanitize
 from chatops.shell import words
+from chatops.targets.vps.client.blocking import output
 
-_SAFE = re.compile(r"[A-Za-z0-9_:.%\[][A-Za-z0-9_:.%\]\[-]*\Z")
-DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
-NONE = {"", "none"}
+_SAFE = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*\Z")
+_LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@-]*\Z")
+_TOKEN = re.compile(r"%[hnpr%]")
+_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+_KNOWN = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
 
 @dataclass(frozen=True, slots=True)
 class HostAddress:
     """`address` as the file has it (also the host's name on screen); `user`, `port` and `identity` None: as `ssh` would.
 
-    What `resolve` adds: `hostname`, the identities that are tried, and `proxy`, a command whose streams lead to the host.
+    What `resolve` adds: `hostname`, `identities` to try, and `proxy`, a shell command whose streams lead to the host.
     """
 
     address: str
@@ -53,5 +53,72 @@ class HostAddress:
     @property
     def known_as(self) -> str:
         """The host's name in known_hosts files (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
-        name = self.alias or self.hostname or self.address
-        return name if self.alias or self.place[1] == 22 else f"[{name}]:{self.place[1]}"
+        name, port = self.place
+        return self.alias or (name if port == 22 else f"[{name}]:{port}")
+
+
+async def resolve(host: HostAddress) -> HostAddress:
+    """The host with everything that ssh_config says of it. Raises TargetError where `ssh` can't read its own configuration."""
+    if not _SAFE.match(host.address) or not _LOGIN.match(host.login):
+        raise TargetError(
+            f"`{sanitize(host.login)}@{sanitize(host.address)}` is no address of a host", "`address` is a name or an IP"
+        )
+    code, out, err = await output(*_question(host), seconds=LIMITS.answer)
+    if code == 127:
+        return _without_openssh(host)
+    if code:
+        reason = sanitize((err.strip() or "it says nothing").splitlines()[-1])
+        raise TargetError(f"`ssh -G {host.address}` fails: {reason}", "mend ~/.ssh/config: `ssh` itself stumbles over it, too")
+    return _completed(host, out)
+
+
+def _question(host: HostAddress) -> list[str]:
+    """`-G` prints the configuration that would be used, and connects nowhere (ssh(1))."""
+    given = [("-l", host.user), ("-p", host.port), ("-i", host.identity)]
+    return ["ssh", "-G", *(word for flag, value in given if value is not None for word in (flag, str(value))), host.address]
+
+
+def _without_openssh(host: HostAddress) -> HostAddress:
+    identities = (host.identity,) if host.identity else tuple(Path("~/.ssh") / name for name in _KEYS)
+    known = tuple(path.expanduser() for path in _KNOWN)
+    return replace(host, identities=_there(identities), agent=host.identity is None, known_hosts=known)
+
+
+def _completed(host: HostAddress, text: str) -> HostAddress:
+    """Raises TargetError where the configuration can't be followed."""
+    said = [(key, value) for key, _, value in (line.partition(" ") for line in text.splitlines())]
+    one = dict(reversed(said))
+    identities = [host.identity] if host.identity else [Path(value) for key, value in said if key == "identityfile"]
+    files = [path for key in ("userknownhostsfile", "globalknownhostsfile") for path in shlex.split(_value(one.get(key, "")))]
+    found = replace(
+        host,
+        user=host.user or one.get("user"),
+        port=host.port or int(one.get("port", 22)),
+        hostname=one.get("hostname", host.address),
+        alias=_value(one.get("hostkeyalias", "")),
+        identities=_there(identities),
+        agent=host.identity is None and one.get("identitiesonly") != "yes",
+        known_hosts=tuple(Path(file).expanduser() for file in files),
+    )
+    return replace(found, proxy=_proxy(found, _value(one.get("proxyjump", "")), _value(one.get("proxycommand", ""))))
+
+
+def _value(text: str) -> str:
+    return "" if text == "none" else text
+
+
+def _there(paths: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(path for path in (path.expanduser() for path in paths) if path.is_file())
+
+
+def _proxy(host: HostAddress, jump: str, command: str) -> str:
+    """A jump is OpenSSH's own business: it checks the keys of the hosts between by the rules of the user's `ssh`."""
+    name, port = host.place
+    if jump:
+        *before, last = jump.split(",")
+        between = ["-J", ",".join(before)] if before else []
+        to = last if last.startswith("ssh://") else f"ssh://{last}"
+        options = ["-o", "BatchMode=yes", "-o", "ForwardAgent=no", "-o", f"ConnectTimeout={LIMITS.connect:.0f}"]
+        return words("ssh", *options, *between, "-W", f"[{name}]:{port}", to)
+    tokens = {"%h": name, "%n": host.address, "%p": str(port), "%r": host.login, "%%": "%"}
+    return _TOKEN.sub(lambda found: tokens[found[0]], command)

@@ -1,0 +1,114 @@
+"""The block of a VPS target in the file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+Role = Literal["balancer", "app", "data"]
+ROLES: tuple[Role, ...] = ("balancer", "app", "data")
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)} is needed")
+        return text
+
+    return AfterValidator(check)
+
+
+def _store(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text in {"managed", "none"}:
+            return text
+        if urlsplit(text).scheme not in schemes or not urlsplit(text).hostname:
+            raise ValueError(f"`managed`, `none`, or a URL that begins with {schemes[0]}://")
+        return text
+
+    return AfterValidator(check)
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$")]
+Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.$@-]{0,63}$")]
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+Hostname = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", to_lower=True)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+$")]
+NodeVersion = Annotated[str, StringConstraints(pattern=r"^\d{2}(\.\d+\.\d+)?$")]
+Https = Annotated[str, _url("https")]
+Mirror = Annotated[str, _url("https", "http")]
+Redis = Annotated[str, _store("redis", "rediss")]
+Database = Annotated[str, _store("postgres", "postgresql")]
+
+
+class Host(BaseModel):
+    """A host and what it does. What is left out of how to log in is as `ssh` has it; `private`: its address for the others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Address
+    host_key: Annotated[tuple[Fingerprint, ...], BeforeValidator(_several)] = ()
+    user: Login | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    identity: str | None = None
+    roles: tuple[Role, ...] = ()
+    private: Address | None = None
+
+
+class Tls(BaseModel):
+    """Certificates from an ACME authority; `ca_bundle`: whom to believe when it is not a public one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    email: Email
+    acme_directory: Https | None = None
+    ca_bundle: str | None = None
+
+
+class Block(BaseModel):
+    """The app on servers of one's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: tuple[Host, ...] = Field(min_length=1, max_length=100)
+    domain: Hostname | None = None
+    tls: Tls | None = None
+    workers: int = Field(default=2, ge=1, le=64)
+    node: NodeVersion = "24"
+    node_mirror: Mirror = "https://nodejs.org/dist"
+    redis: Redis = "managed"
+    database: Database = "managed"
+    firewall: bool = True
+    keep: int = Field(default=5, ge=2, le=100)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Block:
+        if self.tls and not self.domain:
+            raise ValueError("`tls` needs a `domain`: certificates are made out to a name")
+        addresses = [host.address for host in self.hosts]
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("an address is there twice under `hosts`")
+        if len(self.hosts) > 1:
+            self._fits_together()
+        return self
+
+    def _fits_together(self) -> None:
+        if any(not host.roles for host in self.hosts):
+            raise ValueError("with several hosts each needs its `roles`: balancer, app, data")
+        count = {role: sum(role in host.roles for host in self.hosts) for role in ROLES}
+        managed = "managed" in {self.redis, self.database}
+        if count["balancer"] != 1 or not count["app"] or count["data"] > 1 or (managed and count["data"] != 1):
+            raise ValueError("there must be one balancer, one app host or more, and one data host where a store is `managed`")
+        if not self.firewall:
+            raise ValueError("several hosts need `firewall: true`: it keeps what is between them from everybody else")
+
+    def roles(self, host: Host) -> tuple[Role, ...]:
+        """What a host does; a single one does everything."""
+        return host.roles if len(self.hosts) > 1 else ROLES
