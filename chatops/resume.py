@@ -16,8 +16,8 @@ from chatops.model import LIMITS
 from chatops.streams import closing
 
 T = TypeVar("T")
-OVERLAP = 2.0
-"""How far back a stream is read again after a cut, in seconds: lines of several workers don't arrive in perfect order."""
+OVERLAP = 30.0
+"""How far back a stream is read again after a cut, in seconds: workers buffer, and the clocks of hosts differ."""
 REMEMBERED = 5000
 """How many values are remembered at most for telling repeats."""
 
@@ -49,7 +49,7 @@ class Seen(Generic[T]):
         self._key = key
         self._recent: deque[T] = deque()
         self._newest = float("-inf")
-        self._dropped_at = (float("-inf"), 0)
+        self._forgotten = (float("-inf"), 0)
         self._skip = 0
         self._edge: float | None = None
         self._repeats: Counter[Hashable] = Counter()
@@ -62,13 +62,15 @@ class Seen(Generic[T]):
     @property
     def position(self) -> float | None:
         """The time to read again from (inclusive); None before anything was seen."""
-        return self._when(self._recent[0]) if self._recent else None
+        return max(self._forgotten[0], min(map(self._when, self._recent))) if self._recent else None
 
     def fresh(self, item: T) -> bool:
         """Whether `item` was not seen before; remembers it."""
         moment = self._when(item)
         if (self._skip or self._repeats) and moment <= self._newest and self._known(item, moment):
             return False
+        if moment < self._newest - OVERLAP:
+            return True  # reading again would not begin this far back
         self._recent.append(item)
         self._newest = max(self._newest, moment)
         while len(self._recent) > REMEMBERED or self._when(self._recent[0]) < self._newest - OVERLAP:
@@ -77,13 +79,16 @@ class Seen(Generic[T]):
 
     def rewind(self) -> None:
         """The stream is about to be read again from `position`."""
-        self._repeats = Counter(map(self._key, self._recent))
-        self._edge = self.position
-        self._skip = self._dropped_at[1] if self._dropped_at[0] == self._edge else 0
+        edge = self.position
+        self._edge = edge
+        self._repeats = Counter(self._key(item) for item in self._recent if edge is not None and self._when(item) >= edge)
+        self._skip = self._forgotten[1] if self._forgotten[0] == edge else 0
 
     def _forget(self, moment: float) -> None:
-        edge, dropped = self._dropped_at
-        self._dropped_at = (moment, dropped + 1 if moment == edge else 1)
+        """Keeps the newest time that is no longer remembered, and how many values had it."""
+        newest, number = self._forgotten
+        if moment >= newest:
+            self._forgotten = (moment, number + 1 if moment == newest else 1)
 
     def _known(self, item: T, moment: float) -> bool:
         if self._skip and moment == self._edge:

@@ -70,6 +70,11 @@ def test_after_a_cut_nothing_is_missing_and_nothing_comes_twice():
     assert source.opened[1] == 1
 
 
+def test_lines_of_a_clock_that_is_seconds_late_are_not_lost_in_a_cut():
+    source = Source([(10, "a"), (10.1, "a"), (4, "b"), (4.1, "b")], [3, 4])
+    assert values(told(source.start)) == source.values
+
+
 def test_a_cut_and_the_return_are_told():
     said = notices(told(Source([(1, "a"), (2, "b")], [1]).start))
     assert said[0] == "stream of `fake` lost (reset by peer); trying again"
@@ -143,3 +148,14 @@ def test_memory_stays_bounded():
 )
 def test_whatever_is_cut_wherever_nothing_is_lost_or_doubled(written: list[Value], cuts: list[int]):
     assert values(told(Source(written, cuts).start)) == written
+
+
+@given(st.lists(st.floats(0, 100)))
+def test_lines_that_come_late_pass(moments: list[float]):
+    written = [(moment, str(number)) for number, moment in enumerate(moments)]
+    assert values(told(Source(written, []).start)) == written
+
+
+def test_thousands_of_lines_older_than_the_newest_pass():
+    written = [(100.0, "newest"), *((number / 1000, "old") for number in range(2 * REMEMBERED))]
+    assert values(told(Source(written, []).start)) == written
