@@ -28,6 +28,7 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
     reconnects: int = 0
     doubled: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -152,6 +153,7 @@ class Client:
         if self.last is not None and seq <= self.last:
             return
         self.last = seq
+        self.tally.arrived.set()
         if self.seen.setdefault(cid, seq) != seq:
             self.tally.doubled += 1
 

@@ -68,12 +68,17 @@ class Probe:
         asking, *others = self._running
         talking, staying = others[: len(self._clients)], others[len(self._clients) :]
         await _end([asking, *talking])
-        deadline = time.monotonic() + SETTLE
-        while self._lost() and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        await self._settle()
         lost = self._lost()
         await _end(staying)
         return self._impact(lost) if self._requests.count else None
+
+    async def _settle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE):
+                while self._lost():
+                    self._tally.arrived.clear()
+                    await self._tally.arrived.wait()
 
     def _impact(self, lost: int) -> Impact:
         gap = self._requests.longest_gap * 1000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chatops import shell
 from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
 from chatops.model import Step
-from chatops.sanitize import sanitize
+from chatops.sanitize import sanitize, sanitize_line
 
 STOPPED = 130
 FAILED = 4
@@ -39,6 +39,16 @@ encode() {
     printf "{\"event\":\"output\",\"step\":\"%s\",\"line\":\"%s\"}\n", step, line
     fflush()
   }' >>"$journal"
+}
+# Ends processes whose PM2 is gone by the ids they recorded, if those are still ours.
+end_recorded() {
+  for record; do
+    [ -e "$record" ] || continue
+    pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$record")
+    case $(ps -o command= -p "${pid:-0}" 2>/dev/null) in
+      *launch.cjs* | *front.cjs*) kill "$pid" 2>/dev/null || : ;;
+    esac
+  done
 }
 limited() {
   if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$@"; else shift; "$@"; fi
@@ -105,7 +115,7 @@ class Journal:
     def event(self, line: bytes) -> Event | None:
         """The event of one line; None for the last entry (its exit code is then in `code`) and for a torn line."""
         try:
-            entry = json.loads(line.decode("utf-8", "backslashreplace"))
+            entry = json.loads(line.decode("utf-8", "surrogateescape"))
         except ValueError:
             return None
         return self._event(entry.get("event"), str(entry.get("step", "")), entry)
@@ -114,7 +124,7 @@ class Journal:
         now, title = self.clock(), self.titles.get(step, step)
         common = {"phase": self.phase, "step": step, "host": self.host}
         if kind == "output":
-            self.last = self.redact(sanitize(str(entry.get("line", ""))))
+            self.last = self.redact(sanitize_line(str(entry.get("line", "")).encode("utf-8", "surrogateescape")))
             return StepOutput(time=now, line=self.last, **common)
         if kind == "started":
             self._begun, self.last = now, ""

@@ -170,7 +170,7 @@ def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
     names = [run_set.worker(number) for number in numbers]
     records = words(*(run_set.record(number) for number in numbers))
     left = [run_set.folder / f"{number}.{end}" for number in numbers for end in ("sock", "ops", "pid.json", "json")]
-    return f"{ask_pm2(site, 'stop', *names)}\n{end_recorded(records)}\n{words('rm', '-f', '--', *left)}"
+    return f"{ask_pm2(site, 'stop', *names)}\nend_recorded {records}\n{words('rm', '-f', '--', *left)}"
 
 
 def prune(site: Site, old: list[str], keys: Iterable[str], envs: Iterable[str]) -> Iterator[ShellStep]:
@@ -193,19 +193,6 @@ def ask_pm2(site: Site, *arguments: object) -> str:
     """PM2 through our script, in a clean environment (its dump keeps what it sees) and without our lock's descriptor."""
     clean = f'env -i PATH="$PATH" HOME="$HOME" {words(f"PM2_HOME={site.layout.pm2}")}'
     return f'{clean} "$node" {words(site.scripts / "pm2.cjs", site.pm2, *arguments)} 9>&-'
-
-
-def end_recorded(records: str) -> str:
-    """Commands that end processes by the ids they recorded, if those are still our Node processes."""
-    return (
-        f"for record in {records}; do\n"
-        '  [ -e "$record" ] || continue\n'
-        '  pid=$(sed -n \'s/.*"pid":\\([0-9]*\\).*/\\1/p\' "$record")\n'
-        '  case $(ps -o command= -p "${pid:-0}" 2>/dev/null) in\n'
-        '    *launch.cjs* | *front.cjs*) kill "$pid" 2>/dev/null || : ;;\n'
-        "  esac\n"
-        "done"
-    )
 
 
 def _fresh(folder: str) -> str:

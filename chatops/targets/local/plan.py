@@ -12,7 +12,7 @@ from chatops.model import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, St
 from chatops.pm2 import Deployed, front_process
 from chatops.program import ShellStep
 from chatops.shell import words, write
-from chatops.steps import Site, ask_pm2, end_recorded, install_pm2, step
+from chatops.steps import Site, ask_pm2, install_pm2, step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def _front(site: Site, port: int) -> ShellStep:
     record, spec = words(layout.front), layout.state / "front.apps.json"
     texts = [words("mkdir", "-p", layout.logs, layout.run, layout.pm2)]
     texts += [write(spec, json.dumps([front_process(layout, site.app.name, port, site.scripts)]))]
-    texts += [ask_pm2(site, "stop", name), end_recorded(record), f"rm -f {record}", ask_pm2(site, "start", spec)]
+    texts += [ask_pm2(site, "stop", name), f"end_recorded {record}", f"rm -f {record}", ask_pm2(site, "start", spec)]
     texts += [f"for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do\n  [ ! -e {record} ] || exit 0\n  sleep 0.2\ndone"]
     texts += [f"tail -n 3 {words(layout.logs / 'front.err.log')}\nexit 1"]
     return step("front", f"start the front on {site.url}", "\n".join(texts), reason="create")
@@ -72,13 +72,13 @@ def _front(site: Site, port: int) -> ShellStep:
 
 def _end_strays(pids: tuple[int, ...]) -> ShellStep:
     """PM2 is the first of `pids`: it would start the others again."""
-    ids = words(*pids)
     text = (
-        f"for pid in {ids}; do kill $pid 2>/dev/null || :; done\n"
+        f"set -- {words(*pids)}\n"
+        "for pid; do kill $pid 2>/dev/null || :; done\n"
         "for _ in 1 2 3 4 5 6 7 8 9 10; do\n"
-        f"  alive=\n  for pid in {ids}; do if kill -0 $pid 2>/dev/null; then alive=1; fi; done\n"
+        "  alive=\n  for pid; do if kill -0 $pid 2>/dev/null; then alive=1; fi; done\n"
         '  [ -n "$alive" ] || exit 0\n  sleep 0.2\n'
-        f"done\nfor pid in {ids}; do kill -KILL $pid 2>/dev/null || :; done"
+        "done\nfor pid; do kill -KILL $pid 2>/dev/null || :; done"
     )
     return step("strays", f"end {len(pids)} processes whose `.chatops` folder was deleted", text, reason="remove")
 
@@ -93,7 +93,7 @@ def _remove(site: Site, state: LocalState, goal: Remove) -> Plan:
     records = f"{words(layout.run)}/*/*.pid.json {words(layout.front)}"
     kill = f"[ ! -e {words(layout.pm2 / 'pm2.pid')} ] || [ ! -e {words(site.pm2)} ] || {ask_pm2(site, 'kill')}"
     steps: tuple[ShellStep, ...] = (
-        step("stop", "stop the workers, the front and PM2", f"{kill}\n{end_recorded(records)}", reason="remove"),
+        step("stop", "stop the workers, the front and PM2", f"{kill}\nend_recorded {records}", reason="remove"),
         step("delete", f"delete {', '.join(names)}", words("rm", "-rf", "--", *gone), reason="remove"),
     )
     if state.strays:
