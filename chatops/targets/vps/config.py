@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Role = Literal["balancer", "app", "data"]
 ROLES: tuple[Role, ...] = ("balancer", "app", "data")
@@ -32,10 +32,6 @@ def _store(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$")]
 Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.$@-]{0,63}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
@@ -54,12 +50,17 @@ class Host(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Address
-    host_key: Annotated[tuple[Fingerprint, ...], BeforeValidator(_several)] = ()
+    host_key: Fingerprint | tuple[Fingerprint, ...] = ()
     user: Login | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     identity: str | None = None
     roles: tuple[Role, ...] = ()
     private: Address | None = None
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The fingerprints that the host may show; empty: what known_hosts says."""
+        return (self.host_key,) if isinstance(self.host_key, str) else self.host_key
 
 
 class Tls(BaseModel):
