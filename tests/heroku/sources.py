@@ -15,6 +15,8 @@ const http = require('http'), crypto = require('crypto');
 const server = http.createServer((request, response) => {
   if (request.url === '/silent') return;
   if (request.url === '/hangup') return request.socket.destroy();
+  if (request.url === '/flood') { const flow = () => { while (response.write('x'.repeat(65536))); };
+    response.on('drain', flow); return flow(); }
   if (request.url === '/drip') { response.write('first'); return; }
   let size = 0;
   request.on('data', piece => { size += piece.length; });

@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from pathlib import Path
 
 from tests.heroku.emulator import releases
 from tests.heroku.emulator.catalog import CONFIG_VARS
@@ -57,7 +59,7 @@ async def _provision(cloud: Cloud, app: App, addon: AddOn) -> None:
         return
     start = STORES.get(addon.service)
     if start:
-        addon.server = await asyncio.to_thread(start, cloud.folder / "addons" / addon.id)
+        await _start(addon, start, cloud.folder / "addons" / addon.id)
     url = addon.server.url if addon.server else secrets.token_urlsafe(16)
     if addon not in app.addons:
         await end(addon)
@@ -68,6 +70,17 @@ async def _provision(cloud: Cloud, app: App, addon: AddOn) -> None:
     addon.touch()
     app.log.api(f"@ref:{addon.name} completed provisioning, setting {', '.join(addon.config)}.")
     releases.set_config(cloud, app, dict(addon.config), f"Attach {addon.attachment} (@ref:{addon.name})")
+
+
+async def _start(addon: AddOn, start: Callable[[Path], Server], folder: Path) -> None:
+    """Starts the server; one that is on its way when the platform closes is ended too."""
+    starting = asyncio.create_task(asyncio.to_thread(start, folder))
+    try:
+        addon.server = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        addon.server = await starting
+        await end(addon)
+        raise
 
 
 def _attachment(app: App, wanted: str) -> str:

@@ -32,7 +32,7 @@ async def run(cloud: Cloud, app: App, build: Build) -> None:
             finish(build, "failed")
             raise
         finish(build, status)
-        app.log.api(f"Build {status}")
+        app.log.api("Build succeeded" if status == "succeeded" else "Build failed -- check your build output")
         if status == "failed":
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

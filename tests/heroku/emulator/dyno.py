@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.heroku.emulator import answers
+from tests.heroku.emulator import answers, groups
 from tests.heroku.emulator.catalog import Size
 from tests.heroku.emulator.faults import Crash
 from tests.heroku.emulator.model import App, Record, Release
@@ -131,10 +130,7 @@ class Dyno(Record):
 
     def signal(self, sign: signal.Signals) -> None:
         if self.process and not self.gone.is_set():
-            try:
-                os.killpg(self.process.pid, sign)
-            except ProcessLookupError:
-                return
+            groups.send(self.process.pid, sign)
 
     def kill(self) -> None:
         """Ends it and whatever it started, at once."""

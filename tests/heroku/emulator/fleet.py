@@ -111,6 +111,10 @@ async def _preboot(cloud: Cloud, app: App, formation: Formation) -> None:
         cloud.spawn(_look_after(cloud, app, formation, dyno))
     if await _all_up(fresh, cloud.limits.boot):
         await asyncio.sleep(cloud.limits.preboot)
+    if fresh and app.current is not fresh[0].release:
+        for dyno in fresh:
+            cloud.spawn(dyno.stop())
+        return
     for dyno in fresh:
         old = app.dynos.pop(dyno.name, None)
         app.dynos[dyno.name] = dyno

@@ -20,12 +20,14 @@ async def create(cloud: Cloud, name: str, region: str, stack: str) -> App:
 async def remove(cloud: Cloud, app: App) -> None:
     """Deletes an app: builds, dynos, add-ons, drains and log readers end with it."""
     cloud.apps.pop(app.name, None)
+    app.current = None
     for build in app.builds:
         if build.work:
             build.work.cancel()
     await fleet.end_all(app)
     for addon in list(app.addons):
         await addons.end(addon)
+    app.addons.clear()
     for drain in app.drains:
         if drain.work:
             drain.work.cancel()

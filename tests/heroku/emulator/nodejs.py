@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.heroku.emulator import groups
 from tests.heroku.emulator.cloud import Cloud
 from tests.heroku.emulator.model import App, Build
 from tests.heroku.emulator.streams import Output
 
 LOCKFILES = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml")
+LONGEST_LINE = 1 << 24
 NODEJS = re.compile(r"nodejs")
 _PROCESS = re.compile(r"^([-\w]{1,128}):\s*(\S.*)$")
 
@@ -110,13 +111,14 @@ async def _command(output: Output, command: str, folder: Path, env: Mapping[str,
     process = await asyncio.create_subprocess_exec(
         "/bin/bash", "-c", command, cwd=folder, env=env, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+        limit=LONGEST_LINE,
     )  # fmt: skip
     assert process.stdout is not None
     try:
         while line := await process.stdout.readline():
             output.line("       " + line.decode("utf-8", "replace").replace("\r", "").rstrip("\n"))
     except asyncio.CancelledError:
-        os.killpg(process.pid, signal.SIGKILL)
+        groups.send(process.pid, signal.SIGKILL)
         await process.communicate()
         raise
     if await process.wait():

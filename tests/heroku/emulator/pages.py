@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import h11
 
 if TYPE_CHECKING:
-    from tests.heroku.emulator.exchange import Visit
+    from tests.heroku.emulator.visit import Visit
 
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><main><h1>{title}</h1><p>{text}</p></main></body></html>\n"

@@ -10,9 +10,9 @@ import h11
 from tests.heroku.emulator import exchange, fleet, pages
 from tests.heroku.emulator.cloud import Cloud
 from tests.heroku.emulator.dyno import Dyno
-from tests.heroku.emulator.exchange import Visit
 from tests.heroku.emulator.model import App
 from tests.heroku.emulator.pages import Failed
+from tests.heroku.emulator.visit import Side, Visit
 
 IDLE_VISITOR = 90.0
 
@@ -40,7 +40,7 @@ async def _serve(cloud: Cloud, app: App | None, reader: asyncio.StreamReader, wr
     me = asyncio.current_task()
     assert me is not None
     cloud.background.add(me)
-    side = exchange.Side(h11.Connection(h11.SERVER), reader, writer)
+    side = Side(h11.Connection(h11.SERVER), reader, writer)
     try:
         while await _request(cloud, app, side):
             side.connection.start_next_cycle()
@@ -52,7 +52,7 @@ async def _serve(cloud: Cloud, app: App | None, reader: asyncio.StreamReader, wr
             writer.close()
 
 
-async def _request(cloud: Cloud, app: App | None, side: exchange.Side) -> bool:
+async def _request(cloud: Cloud, app: App | None, side: Side) -> bool:
     """Answers one request; whether another may follow on the connection."""
     request = await asyncio.wait_for(side.next(), IDLE_VISITOR)
     if not isinstance(request, h11.Request):
