@@ -1,5 +1,7 @@
 # make demo | test | test-faults | test-heroku-cli | check | bench | docs
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that runs, is new enough and can make environments: version managers put names on PATH that do not run.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+  if $$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
 BIN := .venv/bin
 # System packages of the end-to-end tests; see tests/system_packages.sh.
 PYTEST := $(BIN)/python -m pytest
@@ -7,8 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 .PHONY: demo test test-faults test-heroku-cli check bench docs clean
 
 .venv/.demo: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("chatops needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
-	@$(PYTHON) -m venv .venv
+	@python=$(PYTHON); [ "$$python" ] || { echo "chatops needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }; \
+	$$python -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
 	@touch $@
 
