@@ -116,8 +116,9 @@ async def screen(sources: list[Source]) -> int:
     """Runs the app; cancelled (SIGTERM, SIGHUP), it gives the terminal back before it ends."""
     from chatops.board import Board
     from chatops.tui.app import MonitorApp
+    from chatops.tui.terminal import TerminalDriver
 
-    app = MonitorApp(sources, Board([source.name for source in sources]))
+    app = MonitorApp(sources, Board([source.name for source in sources]), TerminalDriver)
     running = asyncio.create_task(app.run_async())
     try:
         await asyncio.shield(running)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -59,8 +60,8 @@ class MonitorApp(LiveApp):
         Binding("q", "leave", "quit"),
     ]
 
-    def __init__(self, sources: Sequence[Source], board: Board) -> None:
-        super().__init__(sources, board)
+    def __init__(self, sources: Sequence[Source], board: Board, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(sources, board, driver_class)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = os.environ.get("TEXTUAL_THEME") or THEMES[0].name

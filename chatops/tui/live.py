@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
+from textual.driver import Driver
+
 from chatops.board import Board
 from chatops.errors import ChatopsError
 from chatops.events import Event, Finished
@@ -21,8 +23,8 @@ TURN = 0.002
 class LiveApp(LogKeys):
     """An app over one board that sources feed."""
 
-    def __init__(self, sources: Sequence[Source], board: Board) -> None:
-        super().__init__()
+    def __init__(self, sources: Sequence[Source], board: Board, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class)
         self.board = board
         self.target = sources[0].name
         self.sources = {source.name: source for source in sources}
