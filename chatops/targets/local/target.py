@@ -80,7 +80,7 @@ class LocalTarget:
 
     async def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
         """Does one phase; the first takes the lock, the last gives it back."""
-        self._carrier = carrier = self._carrier or self._carry(plan)
+        self._carrier = carrier = self._carrier or await self._carry(plan)
         try:
             async with aclosing(carrier.phase(plan, phase)) as events:
                 async for event in events:
@@ -93,11 +93,11 @@ class LocalTarget:
             if isinstance(plan.goal, Remove):
                 place.forget(self._root, keep_shared=not plan.goal.purge)
 
-    def _carry(self, plan: Plan) -> carry.Carrier:
+    async def _carry(self, plan: Plan) -> carry.Carrier:
         secrets = plan.goal.env.values() if isinstance(plan.goal, Deploy) else ()
         carrier = carry.Carrier(*self._site(), Redactor(value for value in secrets if isinstance(value, Secret)))
         place.make(self._root)
-        carrier.lock(type(plan.goal).__name__.lower(), place.who())
+        await carrier.lock(type(plan.goal).__name__.lower(), place.who())
         try:
             carrier.ship(plan)
         except BaseException:

@@ -58,22 +58,21 @@ class Carrier:
         """Where lock, journal and programs lie."""
         return Path(self.site.layout.state)
 
-    def lock(self, what: str, who: str) -> None:
+    async def lock(self, what: str, who: str) -> None:
         """Takes the kernel lock; raises Locked with the holder's name when somebody else has it."""
-        if self._lock:
-            return
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (self.state / "lock").open("a+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise locked(held(self.state)) from None
+        while not _taken(file):
+            if holder := held(self.state):
+                file.close()
+                raise locked(holder)
+            await asyncio.sleep(POLL)  # somebody only looked who has it
         file.truncate(0)
         file.write(json.dumps({"who": who, "what": what, "since": time.time()}).encode())
         file.flush()
         self._lock = file
-        (self.state / "stop").unlink(missing_ok=True)
+        for name in ("stop", "phase.json"):
+            (self.state / name).unlink(missing_ok=True)
         (self.state / "journal.ndjson").write_bytes(b"")
 
     def release(self) -> None:
@@ -143,11 +142,12 @@ def _judge(code: int | None, failure: StepFailed | Unhealthy | None) -> None:
 
 
 async def follow(
-    path: Path, offset: int, journal: Journal, running: Callable[[], bool], stop: Path
+    path: Path, offset: int, journal: Journal, running: Callable[[], bool], stop: Path | None = None
 ) -> AsyncGenerator[Event, None]:
     """The journal's events until its phase ends.
 
-    Cancelled once, it asks the program (by the file `stop`) to end after the current step; cancelled again, it leaves.
+    Cancelled once, it asks the program by the file `stop` to end after the current step; cancelled again, or without
+    that file to make, it leaves.
     """
     rest = b""
     with path.open("rb") as file:
@@ -165,12 +165,12 @@ async def follow(
                 await _pause(stop)
 
 
-async def _pause(stop: Path) -> None:
+async def _pause(stop: Path | None) -> None:
     task = asyncio.current_task()
     try:
         await asyncio.sleep(POLL)
     except asyncio.CancelledError:
-        if task is None or stop.exists():
+        if task is None or stop is None or stop.exists():
             raise
         stop.touch()
         task.uncancel()
@@ -190,10 +190,16 @@ def held(state: Path) -> Lock | None:
     return None
 
 
-def locked(lock: Lock | None) -> Locked:
+def _taken(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def locked(lock: Lock) -> Locked:
     """The error that names who has the lock, and since when."""
-    if lock is None:
-        return Locked("somebody else has just taken the lock", "try again")
     minutes, seconds = divmod(int(time.time() - lock.since), 60)
     since = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     return Locked(f"locked by {lock.who} ({lock.what}) for {since}", "`--wait-lock SECONDS` waits; `chatops attach` watches")
@@ -203,11 +209,12 @@ async def join(state: Path) -> AsyncGenerator[Event, None]:
     """The events of the phase that runs now and of those that follow while the lock is held."""
     path, offset = state / "journal.ndjson", 0
     while held(state):
-        value = json.loads((state / "phase.json").read_bytes())
-        journal = Journal(value["phase"], value["titles"], sanitize, time.time)
-        async for event in follow(path, offset, journal, lambda: held(state) is not None, state / "detached"):
-            yield event
-        offset = path.stat().st_size if path.exists() else 0
+        if (state / "phase.json").exists():
+            value = json.loads((state / "phase.json").read_bytes())
+            journal = Journal(value["phase"], value["titles"], sanitize, time.time)
+            async for event in follow(path, offset, journal, lambda: held(state) is not None):
+                yield event
+            offset = path.stat().st_size
         await asyncio.sleep(POLL)
 
 
