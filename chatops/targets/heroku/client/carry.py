@@ -47,7 +47,7 @@ def carry(course: Course, step: HerokuStep) -> AsyncGenerator[Said]:  # noqa: C9
         case AwaitDynos():
             return converge.await_dynos(course, step.formation)
         case CheckHealth():
-            return converge.check_health(course, step.path, step.limit)
+            return converge.check_health(course, step.path, step.seconds)
         case RestartDyno():
             return converge.restart_dyno(course, step.dyno)
         case ReturnTo():

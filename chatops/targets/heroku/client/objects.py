@@ -16,6 +16,7 @@ from chatops.targets.heroku.client.access import Access
 from chatops.targets.heroku.client.api import BASE, TRIES, Find, settled
 from chatops.targets.heroku.client.faults import Ambiguous, refused
 
+UNCLEAR = frozenset({502, 503, 504})
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes."""
 
@@ -82,6 +83,10 @@ class Objects:
             raise refused(429, b"", "") from None
         except requests.HTTPError as error:
             answer = error.response
+            if answer.status_code in UNCLEAR and answer.request.method == "POST":
+                raise Ambiguous(
+                    f"Heroku gave no clear answer: status {answer.status_code}", "run again: it finds out"
+                ) from None
             raise refused(answer.status_code, answer.content, answer.headers.get("Request-Id", "")) from None
         except requests.ConnectTimeout as error:
             raise TargetError(f"Heroku is out of reach: {type(error).__name__}", "check the network") from None
@@ -105,9 +110,15 @@ def _session() -> Any:
             kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
             return super().send(*args, **kwargs)
 
-    retries = Retry(
+    class Patience(Retry):
+        """What was turned away for its rate was not done: also a POST may be sent again then."""
+
+        def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+            return status_code == 429 or super().is_retry(method, status_code, has_retry_after)
+
+    retries = Patience(
         total=TRIES - 1,
-        status_forcelist={429, 502, 503, 504},
+        status_forcelist=UNCLEAR,
         allowed_methods={"GET", "PUT", "PATCH", "DELETE"},
         backoff_factor=BASE,
         backoff_jitter=BASE,

@@ -10,6 +10,8 @@ from chatops.targets.heroku.plan.values import AwaitDynos, CheckHealth, Formatio
 
 BOOT = 60.0
 """Seconds that the platform gives a dyno to listen (R10)."""
+PROOF = 30.0
+"""Seconds that an app whose dynos are up has to prove itself."""
 PREBOOT = 240.0
 """Seconds that Preboot may keep the old dynos beside the new."""
 WEB = "web"
@@ -18,15 +20,18 @@ WEB = "web"
 def settle(app: App, formation: Mapping[str, Formation], preboot: bool = False) -> tuple[HerokuStep, ...]:
     """Waits for the dynos, and for the app's health where web dynos run."""
     count = sum(wanted.quantity for wanted in formation.values())
-    limit = BOOT * 2 + (PREBOOT if preboot else 0)
+    more = PREBOOT if preboot else 0.0
     noun = "dyno is" if count == 1 else "dynos are"
     await_dynos = AwaitDynos(
-        name="dynos", title=f"wait until {count} {noun} up on the new release", formation=formation, limit=limit
+        name="dynos", title=f"wait until {count} {noun} up on the new release", formation=formation, limit=BOOT * 2 + more
     )
     if not formation.get(WEB, Formation(0, "")).quantity:
         return (await_dynos,)
     title = f"check {app.health}: three good answers in a row from the new release"
-    return (await_dynos, CheckHealth(name="health", title=title, path=app.health, limit=limit))
+    return (
+        await_dynos,
+        CheckHealth(name="health", title=title, path=app.health, seconds=PROOF + more, limit=2 * (PROOF + more) + 30),
+    )
 
 
 def gap(state: HerokuState, formation: Mapping[str, Formation]) -> tuple[str, ...]:

@@ -151,9 +151,10 @@ class AwaitDynos(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckHealth(Step):
-    """The public health address answers for the newest release."""
+    """The public health address answers for the newest release within `seconds`."""
 
     path: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
