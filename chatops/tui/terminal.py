@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -21,12 +21,11 @@ class TerminalDriver(LinuxDriver):
     (the shutdown does) waiting for ever.
     """
 
-    def __init__(
-        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
-    ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
+    def __init__(self, app: App[object], **options: Any) -> None:
+        super().__init__(app, **options)
         loop = asyncio.get_running_loop()
-        self._file = _Lasting(sys.__stderr__ or sys.stderr, lambda: loop.call_soon_threadsafe(app.exit))
+        # Standard output, as everybody expects; Textual itself would paint on standard error.
+        self._file = cast(Any, _Lasting(sys.__stdout__ or sys.stdout, lambda: loop.call_soon_threadsafe(app.exit)))
 
 
 class _Lasting:

@@ -25,7 +25,7 @@ PATIENCE = 30.0
 class Terminal:
     """A pseudo terminal of 120x40 with the screen in it as its session's leader."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *, deaf: bool = False) -> None:
         self.master, self._slave = pty.openpty()
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self._before = termios.tcgetattr(self._slave)
@@ -33,12 +33,12 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.tui.screen"],
             cwd=ROOT,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: _lead(deaf),
         )
 
     def until(self, words: bytes) -> None:
@@ -83,10 +83,17 @@ class Terminal:
             self.hang_up()
 
 
+def _lead(deaf: bool) -> None:
+    """Takes the terminal as its own; `deaf` to the signal that says it is gone, as under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if deaf:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    """A terminal whose screen has shown the app's state."""
-    made = Terminal()
+def terminal(request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    """A terminal whose screen has shown the app's lines."""
+    made = Terminal(deaf=getattr(request, "param", False))
     try:
         made.until(b"connection reset")
         yield made
@@ -126,6 +133,7 @@ def test_a_change_that_is_running_is_told_to_stop_and_waited_for(terminal: Termi
     assert b"cleaned up" in terminal.seen
 
 
+@pytest.mark.parametrize("terminal", [False, True], ids=["told", "deaf"], indirect=True)
 def test_nothing_is_left_running_when_the_terminal_vanishes(terminal: Terminal) -> None:
     terminal.hang_up()
     terminal.process.wait(timeout=PATIENCE)
