@@ -179,6 +179,22 @@ def test_refusals_can_be_injected(status: int) -> None:
     tell(story)
 
 
+def test_uploads_streams_and_logs_fail_where_they_are_named() -> None:
+    async def story(heroku: Emulator, api: httpx.AsyncClient) -> None:
+        for method, path in (("PUT", "/_source/*"), ("GET", "/streams/*"), ("GET", "/logplex/stream")):
+            heroku.inject(Refuse(method=method, path=path, status=503))
+        heroku.inject(Refuse(status=403))
+        blob = (await api.post("/sources")).status_code, (await api.post("/sources")).json()["source_blob"]
+        log = (await api.post("/apps/chat/log-sessions", json={})).json()["logplex_url"]
+        async with httpx.AsyncClient() as plain:
+            refused = [await plain.put(blob[1]["put_url"], content=b"x"), await plain.get(log)]
+            refused.append(await plain.get(heroku.api_url + "/streams/any"))
+            assert (await plain.put(blob[1]["put_url"], content=b"x")).status_code == 200
+        assert (blob[0], [answer.status_code for answer in refused]) == (403, [503, 503, 503])
+
+    tell(story)
+
+
 def test_an_answer_can_be_lost_before_or_after_the_deed() -> None:
     async def story(heroku: Emulator, api: httpx.AsyncClient) -> None:
         for done in (False, True):

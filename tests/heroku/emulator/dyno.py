@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.heroku.emulator import answers, groups
+from tests.heroku.emulator import answers, groups, ports
 from tests.heroku.emulator.catalog import Size
 from tests.heroku.emulator.faults import Crash
 from tests.heroku.emulator.model import App, Record, Release
-from tests.servers import free_port
 
 if TYPE_CHECKING:
     from tests.heroku.emulator.cloud import Cloud
@@ -45,7 +44,6 @@ class Dyno(Record):
         self.stopping = False
         self.replaced = False
         self.gone = asyncio.Event()
-        self.boot_failed = False
         self.folder = Path(cloud.folder / "dynos" / self.id)
 
     def answer(self) -> dict[str, Any]:
@@ -174,7 +172,7 @@ class Dyno(Record):
             await copying.wait()
         else:
             self.folder.mkdir()
-        self.port = free_port()
+        self.port = ports.free()
 
     async def _listens(self) -> bool:
         try:
@@ -185,7 +183,6 @@ class Dyno(Record):
         return True
 
     def _fail_boot(self) -> None:
-        self.boot_failed = True
         seconds = int(self.cloud.limits.boot)
         late = f"Web process failed to bind to $PORT within {seconds} seconds of launch"
         self.app.log.heroku(self.name, f"Error R10 (Boot timeout) -> {late}")

@@ -21,7 +21,7 @@ from tests.heroku.emulator.faults import Fault
 from tests.heroku.emulator.limits import QUICK, Limits
 from tests.heroku.emulator.model import Account, App
 from tests.heroku.emulator.oneoff import Rendezvous
-from tests.heroku.emulator.web import CLOUD, FRONT, Front, serve
+from tests.heroku.emulator.web import CLOUD, FRONT, INJECT, Front, serve
 
 LARGEST_BODY = 1 << 20
 
@@ -120,7 +120,7 @@ class Emulator:
         application[uploads.UPLOADS], application[SESSIONS] = uploads.Uploads(self.cloud), {}
         api.add_to(application)
         application.add_routes(uploads.routes)
-        application.router.add_post("/__inject", self._inject)
+        application.router.add_post(INJECT, self._inject)
         self._runner = web.AppRunner(application, shutdown_timeout=1, keepalive_timeout=120)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._wanted_port)

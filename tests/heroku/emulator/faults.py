@@ -25,14 +25,17 @@ class Fault:
 
 @dataclass(kw_only=True)
 class OnRequest(Fault):
-    """What happens to API requests; `path` is a glob such as `/apps/*/builds` (`*` does not cross a slash)."""
+    """What happens to requests; `path` is a glob such as `/apps/*/builds` (`*` does not cross a slash).
+
+    Uploads (`/_source/*`), streams (`/streams/*`) and logs (`/logplex/stream`) must be named; `*` alone is any API request.
+    """
 
     method: str = "*"
     path: str = "*"
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, api: bool) -> bool:
         mine, theirs = self.path.split("/"), path.split("/")
-        same = self.path == "*" or (len(mine) == len(theirs) and all(map(fnmatchcase, theirs, mine)))
+        same = (self.path == "*" and api) or (len(mine) == len(theirs) and all(map(fnmatchcase, theirs, mine)))
         return same and fnmatchcase(method, self.method)
 
 
@@ -121,10 +124,10 @@ class Faults:
                 return fault
         return None
 
-    def take_request(self, method: str, path: str) -> OnRequest | None:
-        """The first due fault for an API request."""
+    def take_request(self, method: str, path: str, api: bool) -> OnRequest | None:
+        """The first due fault for a request; `api`: it goes to the API itself."""
         for fault in self._spendable():
-            if isinstance(fault, OnRequest) and fault.matches(method, path) and fault.due():
+            if isinstance(fault, OnRequest) and fault.matches(method, path, api) and fault.due():
                 return fault
         return None
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import trustme
 
+from tests.heroku.emulator import ports
 from tests.needs import need
-from tests.servers import POSTGRES_BIN, Process, free_port
+from tests.servers import POSTGRES_BIN, Process
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Server:
 
 def start_redis(folder: Path) -> Server:
     """TLS only, one password, nothing kept."""
-    program, port, password = need("redis-server", "redis-server"), free_port(), secrets.token_hex(32)
+    program, port, password = need("redis-server", "redis-server"), ports.free(), secrets.token_hex(32)
     certificate, key = _certificate(folder, None)
     settings = {
         "port": 0, "tls-port": port, "bind": "127.0.0.1", "tls-cert-file": certificate, "tls-key-file": key,
@@ -48,7 +49,7 @@ def start_redis(folder: Path) -> Server:
 
 def start_postgres(folder: Path) -> Server:
     """TLS only, one role with a password, 20 connections as on Essential plans."""
-    initdb, port, password = need("initdb", "postgresql", POSTGRES_BIN), free_port(), secrets.token_hex(32)
+    initdb, port, password = need("initdb", "postgresql", POSTGRES_BIN), ports.free(), secrets.token_hex(32)
     user = "postgres" if os.geteuid() == 0 else None
     certificate, key = _certificate(folder, user)
     words, data = folder / "password", folder / "data"

@@ -19,7 +19,8 @@ from tests.heroku.emulator.ranges import Page, cut
 
 CLOUD = web.AppKey("cloud", Cloud)
 FRONT: web.AppKey["Front"] = web.AppKey("front")
-OPEN = ("/buildpacks/", "/_source/", "/streams/", "/logplex/", "/__inject")
+INJECT = "/__inject"
+OPEN = ("/buildpacks/", "/_source/", "/streams/", "/logplex/")
 MEDIA = "application/vnd.heroku+json"
 
 Next = Callable[[web.Request], Awaitable[Any]]
@@ -46,30 +47,40 @@ class Front:
         self.tokens -= 1
 
 
+Serving = Callable[[web.Request, Next, Front], Awaitable[web.StreamResponse]]
+
+
 @web.middleware
 async def serve(request: web.Request, handler: Next) -> web.StreamResponse:
     """Every request goes through here."""
-    if request.path.startswith(OPEN):
-        answer: web.StreamResponse = await handler(request)
-        return answer
     front = request.app[FRONT]
-    front.requests.append((request.method, request.rel_url.raw_path))
-    try:
-        response = await _faulty(request, handler, front)
-    except Refused as refused:
-        response = web.json_response(refused.body, status=refused.status)
-    return _finish(request, response, front)
-
-
-async def _faulty(request: web.Request, route: Next, front: Front) -> web.Response:
-    fault = front.cloud.faults.take_request(request.method, request.rel_url.raw_path)
-    if isinstance(fault, Refuse):
-        return _refusal(fault)
+    if request.path == INJECT:
+        return await _plain(request, handler, front)
+    api = not request.path.startswith(OPEN)
+    if api:
+        front.requests.append((request.method, request.rel_url.raw_path))
+    fault = front.cloud.faults.take_request(request.method, request.rel_url.raw_path, api)
     if isinstance(fault, Delay):
         await asyncio.sleep(fault.seconds)
     if isinstance(fault, Drop):
-        return await _drop(request, route, front, fault)
-    return await _answer(request, route, front)
+        return await _drop(request, handler, front, _api if api else _plain, fault.done)
+    if isinstance(fault, Refuse):
+        return _finish(request, _refusal(fault), front)
+    return await (_api if api else _plain)(request, handler, front)
+
+
+async def _plain(request: web.Request, route: Next, front: Front) -> web.StreamResponse:
+    """What is no API: uploads, streams, logs."""
+    answer: web.StreamResponse = await route(request)
+    return answer
+
+
+async def _api(request: web.Request, route: Next, front: Front) -> web.StreamResponse:
+    try:
+        response = await _answer(request, route, front)
+    except Refused as refused:
+        response = web.json_response(refused.body, status=refused.status)
+    return _finish(request, response, front)
 
 
 def _refusal(fault: Refuse) -> web.Response:
@@ -78,10 +89,10 @@ def _refusal(fault: Refuse) -> web.Response:
     return web.json_response(refused.body, status=refused.status, headers=headers)
 
 
-async def _drop(request: web.Request, route: Next, front: Front, fault: Drop) -> web.Response:
+async def _drop(request: web.Request, route: Next, front: Front, serve_it: Serving, done: bool) -> web.StreamResponse:
     """Nobody hears the answer that this gives."""
-    if fault.done:
-        await _answer(request, route, front)
+    if done:
+        await serve_it(request, route, front)
     if request.transport:
         request.transport.abort()
     return web.Response()
@@ -95,9 +106,9 @@ async def _answer(request: web.Request, route: Next, front: Front) -> web.Respon
     try:
         result = await route(request)
     except web.HTTPException as error:
-        raise Refused(
-            404 if error.status == 405 else error.status, message="The requested API endpoint was not found."
-        ) from None
+        if error.status in {404, 405}:
+            raise Refused(404, message="The requested API endpoint was not found.") from None
+        raise Refused(400) from None
     status, data = result if isinstance(result, tuple) else (200, result)
     response, data = _response(request, status, _in_variant(data, variant))
     _check(request, variant, data, front)
