@@ -13,6 +13,7 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import complete
 
 if TYPE_CHECKING:
     import httpx
@@ -35,7 +36,9 @@ GLANCE = 30.0
 
 def monitor(
     context: typer.Context,
-    targets: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Targets of the file.")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]...", help="Targets of the file.", autocompletion=complete)
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="One snapshot; exits 0 healthy, 1 degraded, 2 down, 3 unknown.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed from the screen.")] = False,
 ) -> None:
@@ -72,6 +75,7 @@ class Watched:
         self._app = app
         self._http = http
         self._url: str | None = None
+        self._warm = False
 
     def feed(self, cadence: Cadence | None = None, tail: int = 100) -> AsyncIterator[Live]:
         """Everything that can be seen of it."""
@@ -88,6 +92,9 @@ class Watched:
             self._url = (await self.target.inspect()).url
         if self._url is None:
             raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
+        if not self._warm and not (first := await sample(self._http, self._url + self._app.health, self.target.name)).ok:
+            return first
+        self._warm = True  # the first look paid for imports and the connection: it counts only when it fails
         return await sample(self._http, self._url + self._app.health, self.target.name)
 
     async def act(self, goal: Goal) -> AsyncGenerator[Event, None]:
@@ -137,6 +144,7 @@ async def screen(sources: list[Source]) -> int:
 async def snap(call: Invocation, watched: list[Watched]) -> int:
     """Waits until every target has shown itself, says how they are, and gives the exit code."""
     from chatops.board import Board, snapshot
+    from chatops.errors import TargetError
     from chatops.render.board import lines
     from chatops.streams import merge
     from chatops.watch import Cadence
@@ -149,6 +157,9 @@ async def snap(call: Invocation, watched: list[Watched]) -> int:
                 board.apply(event)
                 if _settled(board):
                     break
+    for one in watched:
+        with suppress(TargetError, OSError):
+            board.take_state(one.target.name, await one.target.inspect())
     if call.json:
         call.answer(snapshot(board))
     else:
