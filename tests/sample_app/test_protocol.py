@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 import uuid
 from pathlib import Path
 from typing import Any
