@@ -127,7 +127,7 @@ def _target(board: TargetBoard, now: float) -> dict[str, Any]:
         "workers_up": board.up,
         "restarts": board.restarts,
         "connections": board.connections,
-        "lock": plain(board.lock),
+        "lock": {**plain(board.lock), "since": rfc3339(board.lock.since)} if board.lock else None,
     }
 
 

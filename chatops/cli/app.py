@@ -72,10 +72,10 @@ def hoist(arguments: list[str]) -> list[str]:
     rest: list[str] = []
     words = iter(arguments[:end])
     for word in words:
-        if word in _FLAGS or word.startswith("--config="):
-            front.append(word)
-        elif word in _VALUED:
+        if word in _VALUED:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word in _FLAGS or word.startswith(("--config=", "-c")):
+            front.append(word)
         else:
             rest.append(word)
     return front + rest + arguments[end:]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import aclosing
-from typing import Annotated
 
 import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 
 def attach(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
 ) -> None:
     """Watch a deploy that runs on the target, from its first event."""
     invocation.run(_attach(invocation.of(context), target))
@@ -30,6 +29,5 @@ async def _attach(call: Invocation, name: str | None) -> None:
             return
         from chatops.render.console import show
 
-        colored = not call.no_color and invocation.interactive(sys.stderr)
-        await show(events, color=colored, verbose=call.verbose, quiet=call.quiet)
+        await show(events, color=call.talk_color, verbose=call.verbose, quiet=call.quiet)
         call.say("the change has ended; `chatops status` shows what serves now")

@@ -77,8 +77,7 @@ async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> 
         raise ConfigError("the change ended without saying how")
     from chatops.render.console import show
 
-    colored = not invocation.no_color and interactive(sys.stderr)
-    finished = await show(events, color=colored, verbose=invocation.verbose, quiet=invocation.quiet)
+    finished = await show(events, color=invocation.talk_color, verbose=invocation.verbose, quiet=invocation.quiet)
     if finished is None:
         raise ConfigError("the change ended without saying how")
     return finished

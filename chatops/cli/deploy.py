@@ -8,18 +8,17 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import GoalOf, change
+from chatops.cli.naming import TargetName
 from chatops.cli.plan import show_plan
 
 if TYPE_CHECKING:
     from chatops.config import Config
     from chatops.model import Goal, State
 
-Target = Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")]
-
 
 def deploy(
     context: typer.Context,
-    target: Target = None,
+    target: TargetName = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     wait_lock: Annotated[

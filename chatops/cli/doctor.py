@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
 def doctor(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
 ) -> None:
     """Look at what a deploy would need; reads only. Exit code 3 when something stands in the way."""
     if invocation.run(_doctor(invocation.of(context), target)):

@@ -38,8 +38,16 @@ class Invocation:
 
     @property
     def color(self) -> bool:
-        """Whether standard output may be coloured."""
-        return not (self.no_color or self.json or os.environ.get("NO_COLOR")) and interactive(sys.stdout)
+        """Whether data on standard output may be coloured."""
+        return not self.json and self._colored(sys.stdout)
+
+    @property
+    def talk_color(self) -> bool:
+        """Whether talk on standard error may be coloured."""
+        return self._colored(sys.stderr)
+
+    def _colored(self, stream: Any) -> bool:
+        return not (self.no_color or os.environ.get("NO_COLOR")) and interactive(stream)
 
     def load(self) -> Config:
         """The file, checked. Raises ConfigError with every problem in it."""

@@ -14,6 +14,7 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 from chatops.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Reading:
 
 def logs(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     follow: Annotated[bool, typer.Option("--tail", "--follow", "-f", help="Go on with live lines.")] = False,
     lines: Annotated[int | None, typer.Option("-n", "--lines", min=0, help=f"Begin with the last N lines ({LINES}).")] = None,
     since: Annotated[str | None, typer.Option(metavar="D", help="From then on: 90s, 10m, 2h, 1d or RFC 3339.")] = None,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 
 def open_(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
 ) -> None:
     """Open the app's page in a browser; prints its address."""
     call = invocation.of(context)
     url = invocation.run(_url(call, target))
+    if call.json:
+        call.answer({"url": url})
+        return
     print(url)
     if invocation.interactive(sys.stdout):
         typer.launch(url)

@@ -8,6 +8,7 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import GoalOf
+from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.cli.invocation import Invocation
@@ -17,7 +18,7 @@ CHANGES = 7
 
 def plan(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     script: Annotated[bool, typer.Option("--script", help="Print the program that would run there.")] = False,
     detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="0: nothing to do, 7: changes.")] = False,
 ) -> None:
@@ -38,10 +39,8 @@ async def show_plan(call: Invocation, name: str | None, goal_of: GoalOf, *, scri
     async with call.target(config, name) as target:
         state = await target.inspect()
         made = target.plan(state, goal_of(config, state))
-        if script:
-            print(target.script(made))
-        elif call.json:
-            call.answer(as_json(made))
+        if call.json:
+            call.answer({**as_json(made), **({"script": target.script(made)} if script else {})})
         else:
-            print(text(made))
+            print(target.script(made) if script else text(made))
         return made.changes

@@ -9,11 +9,12 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 
 def probe(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     clients: Annotated[int, typer.Option("--clients", metavar="N", min=1, max=200, help="Chat clients.")] = 5,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=1, max=3600, help="How long.")] = 10,
 ) -> None:

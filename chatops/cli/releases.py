@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.model import KeptRelease
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def releases(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
 ) -> None:
     """List the releases that a target has kept, newest first."""
     invocation.run(_releases(invocation.of(context), target))

@@ -9,6 +9,7 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
+from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def remove(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     purge: Annotated[bool, typer.Option("--purge", help="Also data, secrets, and what was installed for the app.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for the target's name.")] = False,
 ) -> None:

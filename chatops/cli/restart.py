@@ -8,11 +8,12 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
+from chatops.cli.naming import TargetName
 
 
 def restart(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     wait_lock: Annotated[
         float, typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another change to end.")

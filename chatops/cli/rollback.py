@@ -8,6 +8,7 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
+from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def rollback(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
     release: Annotated[str | None, typer.Argument(metavar="RELEASE", help="The one before, where left out.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     wait_lock: Annotated[

@@ -8,27 +8,27 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
+from chatops.cli.naming import complete
 
 
 def scale(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="[TARGET]", help="A target of the file.")],
-    workers: Annotated[int | None, typer.Argument(metavar="N", min=1, max=64, help="Workers (per app host).")] = None,
+    words: Annotated[
+        list[str], typer.Argument(metavar="[TARGET] N", help="The target, and how many.", autocompletion=complete)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     wait_lock: Annotated[
         float, typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another change to end.")
     ] = 0,
 ) -> None:
-    """Run N workers; the surplus drains before it ends."""
+    """Run N workers (per app host); the surplus drains before it ends."""
     from chatops.model import Scale
 
-    name: str | None = target
-    if workers is None:
-        name, workers = None, _count(target)
-    call, count = invocation.of(context), workers
-    invocation.run(
-        change(call, name, lambda _config, _state: Scale(count), f"scaled to {count} workers", yes=yes, wait=wait_lock)
-    )
+    if len(words) > 2:
+        raise typer.BadParameter("give a target and a number, or the number alone")
+    call, name, count = invocation.of(context), words[0] if len(words) == 2 else None, _count(words[-1])
+    done = f"scaled to {count} {'worker' if count == 1 else 'workers'}"
+    invocation.run(change(call, name, lambda _config, _state: Scale(count), done, yes=yes, wait=wait_lock))
 
 
 def _count(text: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
+from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.events import HealthSample
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def status(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="A target of the file.")] = None,
+    target: TargetName = None,
 ) -> None:
     """Show url, release, workers and health of a target."""
     invocation.run(report(invocation.of(context), target))
@@ -56,7 +57,7 @@ def verdict(state: State, seen: HealthSample | None) -> str:
 def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
     """CONTRACT's object."""
     from chatops.cli.releases import as_json as release
-    from chatops.events import plain
+    from chatops.events import plain, rfc3339
 
     health = {"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, "checks": seen.checks} if seen else None
     return {
@@ -68,7 +69,7 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "releases": [release(kept) for kept in state.releases],
         "workers": plain(state.workers),
         "health": plain(health),
-        "lock": plain(state.lock),
+        "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
     }
 
 

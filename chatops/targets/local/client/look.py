@@ -105,10 +105,12 @@ def _worker(run_set: RunSet, number: int, known: dict[int, psutil.Process]) -> W
     found = process(run_set, number)
     if found is None:
         return Worker(name, "", "down", restarts=restarts, release=run_set.release)
-    found = known.setdefault(found.pid, found)
+    fresh, found = found.pid not in known, known.setdefault(found.pid, found)
     with suppress(psutil.Error), found.oneshot():
-        cpu, memory, started = found.cpu_percent(), found.memory_info().rss, found.create_time()
-        return Worker(name, "", "up", found.pid, cpu, memory, restarts, time.time() - started, run_set.release)
+        cpu, memory, uptime = found.cpu_percent(), found.memory_info().rss, time.time() - found.create_time()
+        if fresh:  # nothing to compare with yet: since its start, as `ps` says it
+            cpu = 100 * sum(found.cpu_times()[:2]) / max(uptime, 0.1)
+        return Worker(name, "", "up", found.pid, cpu, memory, restarts, uptime, run_set.release)
     return Worker(name, "", "down", restarts=restarts, release=run_set.release)
 
 
