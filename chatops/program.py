@@ -6,12 +6,13 @@ The program runs detached, under a lock that its descriptor 9 holds, and goes on
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from chatops import shell
+from chatops import errors, shell
 from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
-from chatops.model import Step
+from chatops.model import Lock, Step
 from chatops.sanitize import sanitize, sanitize_line
 
 STOPPED = 130
@@ -140,3 +141,28 @@ class Journal:
             self.code = int(str(entry.get("code")))
             return None
         return Notice(time=now, message=sanitize(str(entry)), level="debug")
+
+
+def failure(event: StepFailed, proofs: Collection[str]) -> errors.StepFailed | errors.Unhealthy:
+    """The error that a failed step stands for; `proofs` are the steps that are gates."""
+    kind = errors.Unhealthy if event.step in proofs else errors.StepFailed
+    return kind(f"{event.title}: {event.message}")
+
+
+def judge(code: int | None, failed: errors.StepFailed | errors.Unhealthy | None) -> None:
+    """Raises what a program's exit code means; None: it never said one."""
+    if code is None:
+        raise errors.UnknownOutcome("the program was killed before it said how it ended", "run the same command again")
+    if code == STOPPED:
+        raise errors.Interrupted("stopped between two steps")
+    if code:
+        raise failed or errors.StepFailed(f"the program ended with exit code {code}")
+
+
+def locked(lock: Lock) -> errors.Locked:
+    """The error that names who has the lock, and since when."""
+    minutes, seconds = divmod(int(time.time() - lock.since), 60)
+    since = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return errors.Locked(
+        f"locked by {lock.who} ({lock.what}) for {since}", "`--wait-lock SECONDS` waits; `chatops attach` watches"
+    )

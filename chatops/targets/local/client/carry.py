@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from chatops.errors import Interrupted, Locked, StepFailed, TargetError, Unhealthy, UnknownOutcome
+from chatops.errors import StepFailed, TargetError, Unhealthy
 from chatops.events import Event
 from chatops.events import StepFailed as StepFailedEvent
 from chatops.model import Deploy, Lock, Phase, Plan
 from chatops.pm2 import SCRIPTS
-from chatops.program import STOPPED, Journal, ShellStep, compile_program
+from chatops.program import Journal, ShellStep, compile_program, failure, judge, locked
 from chatops.redact import Redactor
 from chatops.sanitize import sanitize
 from chatops.shell import words
@@ -105,13 +105,14 @@ class Carrier:
         journal = Journal(phase.name, titles, self.redact, time.time)
         start = (self.state / "journal.ndjson").stat().st_size
         child = self._start(path)
-        failure: StepFailed | Unhealthy | None = None
+        failed: StepFailed | Unhealthy | None = None
+        proofs = {step.name for step in phase.steps if step.proves}
         entries = follow(self.state / "journal.ndjson", start, journal, lambda: child.poll() is None, self.state / "stop")
         async for event in entries:
-            failure = _failure(phase, event) if isinstance(event, StepFailedEvent) else failure
+            failed = failure(event, proofs) if isinstance(event, StepFailedEvent) else failed
             yield event
         child.wait()
-        _judge(journal.code, failure)
+        judge(journal.code, failed)
 
     def _start(self, path: Path) -> subprocess.Popen[bytes]:
         """Detached, in a session of its own, with the lock as descriptor 9: it ends by itself whatever happens to us."""
@@ -125,20 +126,6 @@ class Carrier:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-
-def _failure(phase: Phase, event: StepFailedEvent) -> StepFailed | Unhealthy:
-    proof = any(step.proves for step in phase.steps if step.name == event.step)
-    return (Unhealthy if proof else StepFailed)(f"{event.title}: {event.message}")
-
-
-def _judge(code: int | None, failure: StepFailed | Unhealthy | None) -> None:
-    if code is None:
-        raise UnknownOutcome("the program was killed before it said how it ended", "run the same command again")
-    if code == STOPPED:
-        raise Interrupted("stopped between two steps")
-    if code:
-        raise failure or StepFailed(f"the program ended with exit code {code}")
 
 
 async def follow(
@@ -196,13 +183,6 @@ def _taken(file: BinaryIO) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def locked(lock: Lock) -> Locked:
-    """The error that names who has the lock, and since when."""
-    minutes, seconds = divmod(int(time.time() - lock.since), 60)
-    since = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    return Locked(f"locked by {lock.who} ({lock.what}) for {since}", "`--wait-lock SECONDS` waits; `chatops attach` watches")
 
 
 async def join(state: Path) -> AsyncGenerator[Event, None]:
