@@ -26,9 +26,9 @@ def complete(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names(text) if name.startswith(incomplete)]
 
 
-def _file(given: Path | None) -> Path | None:
+def _file(given: str | Path | None) -> Path | None:
     if given is not None:
-        return given
+        return Path(given)
     here = Path.cwd()
     return next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)
 
