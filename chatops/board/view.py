@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import islice
 
 from chatops.board.lines import Entry, Ring
 
@@ -54,18 +55,15 @@ class View:
     def update(self, limit: int = SLICE) -> None:
         """Lets go of entries that left the ring and takes up to `limit` new ones in."""
         self._forget()
-        for number, entry in self._ring.since(self._next):
-            if limit <= 0:
-                return
-            limit -= 1
-            self._next = number + 1
-            if self._keep(entry):
-                self._take(number, self._height(entry))
-
-    def _take(self, number: int, rows: int) -> None:
-        self._numbers.append(number)
-        self._starts.append(self.end_row)
-        self.end_row += rows
+        keep, height, row = self._keep, self._height, self.end_row
+        first = max(self._next, self._ring.first)
+        for number, entry in islice(self._ring.since(first), limit):
+            if keep(entry):
+                self._numbers.append(number)
+                self._starts.append(row)
+                row += height(entry)
+        self.end_row = row
+        self._next = min(first + limit, self._ring.end)
 
     def _forget(self) -> None:
         while self._head < len(self._numbers) and self._numbers[self._head] < self._ring.first:

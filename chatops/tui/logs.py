@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from chatops.board import Board, Entry
-from chatops.board.view import View
+from chatops.board.view import View, one_row
 from chatops.tui.canvas import LogCanvas
 from chatops.tui.logline import STAMPS, Look, height, text
 from chatops.tui.query import Query
@@ -59,12 +59,16 @@ class LogPane(LogCanvas, can_focus=True):
         """Shows other entries, around the ones that are shown now. Raises ConfigError for a wrong expression."""
         query.filter()
         self.query_shown = query
-        self.restyle(replace(self.look, with_target=not query.target))
+        look = replace(self.look, with_target=not query.target)
+        self._exchange(_view(self.board, query, look), look)
 
     def restyle(self, look: Look) -> None:
         """Shows the entries in another way, from the same one on."""
+        same = look.width == self.look.width and (not look.width or look.indent == self.look.indent)
+        self._exchange(self.view if same else _view(self.board, self.query_shown, look), look)
+
+    def _exchange(self, view: View, look: Look) -> None:
         pinned = None if self.follow else self.cursor if self.cursor is not None else self._entry_at(self._top)
-        view = _view(self.board, self.query_shown, look)
         while view.behind:
             view.update()
         self.show(view, look)
@@ -206,7 +210,7 @@ class LogPane(LogCanvas, can_focus=True):
 
     def lines(self) -> list[str]:
         """Every entry that passes the filter, oldest first."""
-        keep = partial(self.query_shown.keeps, self.query_shown.filter())
+        keep = self.query_shown.keep()
         return [text(entry) for _, entry in self.board.ring.since(0) if keep(entry)]
 
 
@@ -215,4 +219,4 @@ def _any(entry: Entry) -> bool:
 
 
 def _view(board: Board, query: Query, look: Look) -> View:
-    return View(board.ring, partial(query.keeps, query.filter()), partial(height, look=look))
+    return View(board.ring, query.keep(), partial(height, look=look) if look.width else one_row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chatops.board import Entry, Mark
@@ -31,10 +32,19 @@ class Query:
             exclude=patterns(exclude),
         )
 
-    def keeps(self, filter: Filter, entry: Entry) -> bool:
-        """Whether `entry` is shown; a mark is, unless it is of another target or too small."""
-        if self.target and entry.target and entry.target != self.target:
-            return False
-        if isinstance(entry, Mark):
-            return RANKS[entry.level] >= RANKS[self.level] or entry.kind in ("release", "finished", "user")
-        return filter.passes(entry)
+    def keep(self) -> Callable[[Entry], bool]:
+        """What is shown, as a function: lines that pass; marks, unless they are of another target or too small."""
+        filter, target = self.filter(), self.target
+        if filter == Filter():
+            return lambda entry: not target or not entry.target or entry.target == target
+
+        def keeps(entry: Entry) -> bool:
+            if target and entry.target and entry.target != target:
+                return False
+            return _stands(entry, filter.level) if isinstance(entry, Mark) else filter.passes(entry)
+
+        return keeps
+
+
+def _stands(mark: Mark, level: Level) -> bool:
+    return RANKS[mark.level] >= RANKS[level] or mark.kind in ("release", "finished", "user")
