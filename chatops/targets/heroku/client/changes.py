@@ -186,6 +186,8 @@ async def add_domain(course: Course, step: AddDomain) -> str:
     try:
         target = await (await course.objects()).add_domain(step.hostname, find)
     except Refused as error:
+        if error.about_us:
+            raise
         raise StepFailed(f"{step.hostname}: {error.message}", error.hint) from None
     return f"point DNS: {step.hostname} is an ALIAS or CNAME of {target}"
 
