@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.needs import missing, need, need_node
+from tests.needs import need, need_node
+from tests.packages import install
 
 SAMPLE_APP = Path(__file__).parent.parent / "sample_app"
 POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
@@ -90,7 +91,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def start_postgres() -> Iterator[Server]:
+def start_postgres(fsync: bool = False) -> Iterator[Server]:
     """A PostgreSQL of its own on a Unix socket; ends with SIGQUIT, PostgreSQL's own way to crash."""
     initdb = need("initdb", "postgresql", POSTGRES_BIN)
     user = _postgres_user()
@@ -101,7 +102,8 @@ def start_postgres() -> Iterator[Server]:
             user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60,
         )  # fmt: skip
         program, ready = initdb.parent / "postgres", initdb.parent / "pg_isready"
-        argv: list[str | Path] = [program, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+        settings = ["-c", "listen_addresses=", "-c", f"fsync={'on' if fsync else 'off'}"]
+        argv: list[str | Path] = [program, "-D", data, "-k", folder, *settings]
         process = Process(argv, folder / "log", lambda: _succeeds([ready, "-q", "-h", folder]), user=user, folder=folder)
         try:
             yield Server(process, f"postgres://chat@/postgres?host={folder}")
@@ -170,8 +172,7 @@ def start_chat(folder: Path, worker: str = "w1", env: Mapping[str, str] | None =
 def launch_chat(folder: Path, worker: str, env: Mapping[str, str] | None = None, healthy: bool = True) -> Chat:
     """As `start_chat`, for whoever closes `chat.process`; waits until it is healthy, or until it says it is not."""
     wanted = 200 if healthy else 503
-    if not (SAMPLE_APP / "node_modules").is_dir():
-        missing("the sample chat's packages are missing", f"npm ci --prefix {SAMPLE_APP.name}")
+    install(SAMPLE_APP)
     listen, operations = folder / f"{worker}.sock", folder / f"{worker}.ops"
     settings = {
         "PATH": os.environ["PATH"], "NODE_ENV": "test", "DATA_DIR": str(folder), "WORKER": worker, "RELEASE": "r1",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import need_node
+from tests.packages import install
 from tests.sample_app.chatter import join
 from tests.servers import SAMPLE_APP, Chat, UnixConnection, launch_chat, start_chat
 
@@ -102,7 +103,7 @@ def test_pm2_is_told_when_it_listens(folder: Path) -> None:
     with ours, theirs:
         env = {"PORT": str(folder / "s"), "DATA_DIR": str(folder), "NODE_CHANNEL_FD": str(theirs.fileno())}
         child = subprocess.Popen(
-            [need_node(), SAMPLE_APP / "server.js"], env=env, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL
+            [need_node(), install(SAMPLE_APP) / "server.js"], env=env, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL
         )
         ours.settimeout(10)
         assert ours.recv(100).strip() == b'"ready"'

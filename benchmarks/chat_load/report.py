@@ -1,0 +1,121 @@
+"""The figures as a table: on the screen, and as JSON for the documentation."""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chat_load.connections import Connections
+from benchmarks.chat_load.fanout import Fanout
+from benchmarks.chat_load.rolling import Rolling
+from benchmarks.chat_load.stalled import Stalled
+from benchmarks.chat_load.subjects import SUBJECTS
+from benchmarks.chat_load.workers import Latency
+
+RESULT = Path(__file__).parents[1] / "results" / "chat.json"
+COLUMNS = ["measured", "goal", *SUBJECTS, "chat : ws loop", "chat : Socket.IO"]
+NOTES = [
+    "All in one run on one machine, one server process each; clients are one C program on the other core, over Unix sockets.",
+    "The sample chat commits every message to SQLite (synchronous=FULL); the peers keep nothing and number messages in memory.",
+    "Capacity: 500 members, all of them senders, frames of about 230 bytes, every delivery timed from the moment its message "
+    "was due; the highest rate of a ladder at which everything arrived and p99 was at most 50 ms in one of three tries.",
+    "Memory is resident memory as the system sees it, without a forced collection.",
+    "A handshake is connect, upgrade, hello with an HMAC-signed token, and welcome, 64 at a time.",
+]
+Row = list[str]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that was measured; per subject in the order of SUBJECTS where peers are measured too."""
+
+    fanout: list[Fanout]
+    connections: list[Connections]
+    stalled: list[Stalled]
+    one_worker: Latency
+    two_workers: Latency
+    rolling: Rolling
+
+
+def rows(figures: Figures, fixed: Sequence[float]) -> list[Row]:
+    return [*_fanout_rows(figures.fanout, fixed), *_connection_rows(figures), *_own_rows(figures)]
+
+
+def _fanout_rows(fanout: list[Fanout], fixed: Sequence[float]) -> list[Row]:
+    capacity = [one.capacity.offered for one in fanout]
+    table = [
+        _compared("deliveries a second in time", ">= 150,000; 2x; 3x", capacity, "{:,.0f}".format),
+        _compared("p99 at that rate, ms", "<= 50", [one.capacity.p99_ms for one in fanout], "{:.1f}".format, ratio=False),
+        _compared("server CPU per delivery there, us", "<= 8", [one.capacity.cpu_us for one in fanout], "{:.1f}".format),
+    ]
+    for rate in fixed:
+        costs = [one.at[rate].cpu_us for one in fanout]
+        table.append(_compared(f"server CPU per delivery at {rate:,.0f} a second, us", "<= 14", costs, "{:.1f}".format))
+    return table
+
+
+def _connection_rows(figures: Figures) -> list[Row]:
+    made, stalled = figures.connections, figures.stalled
+    count, megabytes = "{:,.0f}".format, _megabytes
+    return [
+        _compared("handshakes with token check a second", ">= 2,500", [one.handshakes_per_second for one in made], count),
+        _compared("handshakes per second of server CPU", "", [one.handshakes_per_cpu_second for one in made], count),
+        _compared("connections that join a room, a second", "", [one.joins_per_second for one in made], count),
+        _compared("memory of 10,000 idle joined connections, MB", "<= 100", [one.idle_bytes for one in made], megabytes),
+        _compared("bytes waiting per stalled reader, MB", "<= 2", [one.waiting_bytes for one in stalled], megabytes),
+        _compared("memory per stalled reader, MB", "<= 2", [one.memory_bytes for one in stalled], megabytes),
+    ]
+
+
+def _own_rows(figures: Figures) -> list[Row]:
+    one, two, rolling = figures.one_worker, figures.two_workers, figures.rolling
+    return [
+        _own("1,000 deliveries a second, one worker, SQLite: p50 / p99, ms", "- / 10", f"{one.p50_ms:.1f} / {one.p99_ms:.1f}"),
+        _own("the same, two workers, Redis, PostgreSQL: p50 / p99, ms", "<= 25 / 100", f"{two.p50_ms:.1f} / {two.p99_ms:.1f}"),
+        _own("rolling restart, 1,000 clients: all back, s", "<= 10", f"{rolling.back_seconds:.1f}"),
+        _own("rolling restart: lost / doubled", "0 / 0", f"{rolling.lost} / {rolling.doubled}"),
+    ]
+
+
+def _compared(name: str, goal: str, values: Sequence[float], show: Callable[[float], str], ratio: bool = True) -> Row:
+    ratios = [f"{values[0] / other:.2f}" if other and ratio else "" for other in values[1:]]
+    return [name, goal, *(show(value) for value in values), *ratios]
+
+
+def _own(name: str, goal: str, value: str) -> Row:
+    return [name, goal, value, *[""] * (len(COLUMNS) - 3)]
+
+
+def _megabytes(value: float) -> str:
+    return f"{value / 1e6:.1f}" if value < 10e6 else f"{value / 1e6:,.0f}"
+
+
+def machine(node: str, load: float) -> dict[str, Any]:
+    """What it was measured on; `load` is the load average before anything was started."""
+    model = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    return {
+        "cpu": model[0] if model else platform.machine(),
+        "cpus": os.cpu_count(),
+        "node": node,
+        "load_before": round(load, 2),
+    }
+
+
+def write(table: list[Row], where: dict[str, Any]) -> None:
+    """Print the table, and write it to the results."""
+    widths = [max(len(row[index]) for row in [COLUMNS, *table]) for index in range(len(COLUMNS))]
+    for row in [COLUMNS, *table]:
+        print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)), sep="  ")
+    result = {
+        "title": "The sample chat beside a plain ws loop and Socket.IO",
+        "command": "python -m benchmarks.chat_load",
+        "machine": where,
+        "columns": COLUMNS,
+        "rows": table,
+        "notes": NOTES,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
