@@ -121,7 +121,7 @@ def start_redis() -> Iterator[Server]:
         argv: list[str | Path] = [
             program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder,
         ]  # fmt: skip
-        process = Process(argv, folder / "log", lambda: _listens(port))
+        process = Process(argv, folder / "log", lambda: listens(port))
         try:
             yield Server(process, f"redis://127.0.0.1:{port}")
         finally:
@@ -234,7 +234,8 @@ def _succeeds(argv: list[str | Path]) -> bool:
     return subprocess.run(argv, check=False, timeout=10).returncode == 0
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

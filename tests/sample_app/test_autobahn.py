@@ -1,4 +1,4 @@
-"""The Autobahn cases against the echo path: the WebSocket layer behaves by the book."""
+"""The Autobahn cases against the echo path: the WebSocket layer behaves by the book, also through a VPS's nginx."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.needs import need_module
+from tests.sample_app.nginx import layout, nginx
 from tests.servers import free_port, start_chat
 
 # 9: megabytes; 12 and 13: compression, which the chat has switched off.
@@ -14,16 +15,27 @@ LEFT_OUT = ["9.*", "12.*", "13.*"]
 CONFORMING = {"OK", "NON-STRICT", "INFORMATIONAL"}
 
 
-def test_no_autobahn_case_fails(folder: Path) -> None:
+def run_cases(url: str, report: Path) -> None:
+    """No case fails, and no connection is closed in a wrong way."""
     need_module("kosoku")
-    port = free_port()
-    with start_chat(folder, env={"PORT": str(port), "ECHO_PATH": "1"}):
-        program = Path(sys.executable).with_name("kosoku")
-        without = [part for case in LEFT_OUT for part in ("-x", case)]
-        argv = [program, f"ws://127.0.0.1:{port}/echo", *without, "-o", str(folder / "report")]
-        subprocess.run(argv, check=True, capture_output=True, timeout=120)
-    (results,) = json.loads((folder / "report" / "index.json").read_text()).values()
+    program = Path(sys.executable).with_name("kosoku")
+    without = [part for case in LEFT_OUT for part in ("-x", case)]
+    subprocess.run([program, url, *without, "-o", str(report)], check=True, capture_output=True, timeout=120)
+    (results,) = json.loads((report / "index.json").read_text()).values()
     behaviors = Counter(case["behavior"] for case in results.values())
     assert len(results) > 240
     assert set(behaviors) <= CONFORMING, behaviors
     assert {case["behaviorClose"] for case in results.values()} <= {"OK", "INFORMATIONAL"}
+
+
+def test_no_autobahn_case_fails(folder: Path) -> None:
+    port = free_port()
+    with start_chat(folder, env={"PORT": str(port), "ECHO_PATH": "1"}):
+        run_cases(f"ws://127.0.0.1:{port}/echo", folder / "report")
+
+
+def test_no_autobahn_case_fails_through_nginx(folder: Path) -> None:
+    live = Path(layout(folder).run) / "live"
+    live.mkdir(parents=True)
+    with start_chat(folder, env={"PORT": str(live / "0.sock"), "ECHO_PATH": "1"}), nginx(folder, "/echo") as port:
+        run_cases(f"ws://127.0.0.1:{port}/echo", folder / "report")
