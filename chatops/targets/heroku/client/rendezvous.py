@@ -122,23 +122,25 @@ async def _send(writer: asyncio.StreamWriter) -> None:
 
 
 async def _input() -> AsyncIterator[bytes]:
-    """What is typed or piped; readable descriptors are watched, so that nothing is read after the command's end."""
-    loop = asyncio.get_running_loop()
+    """What is typed or piped, until its end."""
     number = sys.stdin.fileno()
+    while True:
+        await _readable(number)
+        if not (piece := os.read(number, 1 << 16)):
+            return
+        yield piece
+
+
+async def _readable(number: int) -> None:
+    """Watched for one read only: a look too many would block on the terminal, and everything with it."""
+    loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     try:
         loop.add_reader(number, ready.set)
-    except (PermissionError, ValueError):  # a plain file can't be watched, and needs not
-        while piece := os.read(number, 1 << 16):
-            yield piece
+    except PermissionError:  # a plain file can't be watched, and is always ready
         return
     try:
-        while True:
-            await ready.wait()
-            ready.clear()
-            if not (piece := os.read(number, 1 << 16)):
-                return
-            yield piece
+        await ready.wait()
     finally:
         loop.remove_reader(number)
 
