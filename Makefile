@@ -24,10 +24,12 @@ demo: .venv/.demo
 
 test: .venv/.dev
 	@sh tests/system_packages.sh
+	@$(BIN)/python -m tests.rig build || echo 'tests on real hosts will say what is missing'
 	$(PYTEST) -n 2 --dist loadfile -m 'not faults and not heroku_cli'
 
 test-faults: .venv/.dev
 	@sh tests/system_packages.sh
+	@$(BIN)/python -m tests.rig build || echo 'tests on real hosts will say what is missing'
 	$(PYTEST) -m faults
 
 test-heroku-cli: .venv/.dev

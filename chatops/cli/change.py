@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -28,6 +27,8 @@ async def change(
     invocation: Invocation, name: str | None, goal_of: GoalOf, done: str, *, yes: bool = False, wait: float = 0
 ) -> None:
     """Reaches a goal on a target and says so; leaves with the exit code of CONTRACT when it did not."""
+    import asyncio
+
     config = invocation.load()
     async with invocation.target(config, name) as target:
         end = time.monotonic() + wait

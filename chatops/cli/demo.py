@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -41,6 +38,8 @@ BEFORE_SNAPSHOT = 2.5
 
 def demo(context: typer.Context) -> None:
     """Deploy the bundled chat here, let bots talk, and open the monitor; without a terminal: one snapshot, then remove it."""
+    import shutil
+
     call = replace(invocation.of(context), config=_file(Path(FOLDER)))
     looking = invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin) and not call.json
     code = invocation.run(_look(call) if looking else _show(call))
@@ -81,6 +80,8 @@ async def _look(call: Invocation) -> int:
 
 async def _show(call: Invocation) -> int:
     """For pipes: status, one snapshot, and everything that was started is removed."""
+    import asyncio
+
     from chatops.cli.monitor import show
     from chatops.cli.status import report
     from chatops.model import Remove
@@ -103,6 +104,8 @@ async def _url(call: Invocation) -> str:
 @asynccontextmanager
 async def _bots(url: str) -> AsyncIterator[None]:
     """Bots that talk in the lobby while the block runs."""
+    import asyncio
+
     from chatops.chat import Client, Tally
 
     clients = [Client(f"ws{url.removeprefix('http')}/ws", ROOM, name, Tally()) for name in BOTS]
@@ -118,6 +121,9 @@ async def _bots(url: str) -> AsyncIterator[None]:
 
 
 async def _talk(client: Client) -> None:
+    import asyncio
+    import random
+
     while True:
         await asyncio.sleep(random.uniform(0.5, 2.5))  # noqa: S311  bots
         await client.say(random.choice(LINES))  # noqa: S311

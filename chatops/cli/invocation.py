@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -95,10 +94,14 @@ def interactive(stream: Any) -> bool:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs to the end; SIGTERM and SIGHUP cancel like ctrl+c does, so that everything is given back."""
+    import asyncio  # 50 ms, with ssl
+
     return asyncio.run(_cancellable(coroutine))
 
 
 async def _cancellable(coroutine: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
     main = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 import time
@@ -129,6 +128,8 @@ def _lines(target: Target[Any], reading: Reading) -> AsyncGenerator[LogLine | No
 
 async def _until_the_end(lines: AsyncIterator[LogLine | Notice], reading: Reading, show: Show) -> int:
     """Shows lines to their end, to `--until`, or to a line that ends them; gives the exit code."""
+    import asyncio
+
     until = reading.filter.until if reading.live else None
     try:
         async with asyncio.timeout(None if until is None else until - time.time()) as limit:

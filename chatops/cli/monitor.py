@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -121,6 +120,8 @@ class Watched:
 
 async def screen(sources: list[Source]) -> int:
     """Runs the app; cancelled (SIGTERM, SIGHUP), it gives the terminal back before it ends."""
+    import asyncio
+
     from chatops.board import Board
     from chatops.tui.app import MonitorApp
     from chatops.tui.terminal import TerminalDriver
@@ -143,6 +144,8 @@ async def screen(sources: list[Source]) -> int:
 
 async def snap(call: Invocation, watched: list[Watched]) -> int:
     """Waits until every target has shown itself, says how they are, and gives the exit code."""
+    import asyncio
+
     from chatops.board import Board, snapshot
     from chatops.errors import TargetError
     from chatops.render.board import lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -24,6 +23,8 @@ def probe(
 
 
 async def _probe(call: Invocation, name: str | None, clients: int, seconds: float) -> bool:
+    import asyncio
+
     from chatops.errors import ConfigError, Unhealthy
     from chatops.probe import Probe
 
