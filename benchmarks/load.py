@@ -28,7 +28,7 @@ def main(deploys: int = 20) -> None:
     rows.append(["messages, doubled", str(felt["messages"]), str(felt["doubled"])])
     notes = [
         f"{LOOPS} keep-alive HTTP loops with 10 ms think time, {CLIENTS} chat clients with 2 messages a second.",
-        f"A deploy beside this load: {statistics.median(seconds):.1f} s (median). Longest request: {felt['longest_ms']:.0f} ms.",
+        f"A deploy took {statistics.median(seconds):.1f} s (median). Longest request: {felt['longest_ms']:.0f} ms.",
         f"Connections that broke without a drain: {felt['reconnects']}. Errors: {felt['errors'] or 'none'}.",
     ]
     report("load", f"{deploys} deploys under load (local target)", ["what", "in all", "bad"], rows, notes)
