@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from chatops.targets.base import Target
 
 T = TypeVar("T")
+USAGE_ERRORS = typer.BadParameter.__bases__
+"""What typer raises for a wrong command line; it names only this one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def ending(invocation: Invocation) -> Iterator[None]:
         if invocation.debug:
             raise
         fail(invocation, TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (typer.Exit, typer.Abort, *USAGE_ERRORS):
         raise
     except Exception as error:
         if invocation.debug:

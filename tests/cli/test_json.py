@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from chatops.events import TYPES
-from tests.e2e.conftest import folder  # noqa: F401  a fixture
 from tests.e2e.place import Place, place
 from tests.schemas import SCHEMAS, hold
 
@@ -24,9 +24,9 @@ IMPACT = {"requests", "failed", "messages", "lost", "doubled", "longest_gap_ms"}
 
 
 @pytest.fixture
-def tiny(folder: Path) -> Iterator[Place]:  # noqa: F811
+def tiny() -> Iterator[Place]:
     """A project with a tiny app."""
-    with place(folder) as made:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, place(Path(name).resolve()) as made:
         yield made
 
 
