@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from chatops.targets.base import Target
 
 T = TypeVar("T")
-USAGE_ERRORS = typer.BadParameter.__bases__
-"""What typer raises for a wrong command line; it names only this one of them."""
+TYPERS: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, *typer.BadParameter.__bases__)
+"""What typer ends with by itself; of the errors of a wrong command line it names only one, whose base we take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def ending(invocation: Invocation) -> Iterator[None]:
         if invocation.debug:
             raise
         fail(invocation, TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
-    except (typer.Exit, typer.Abort, *USAGE_ERRORS):
+    except TYPERS:
         raise
     except Exception as error:
         if invocation.debug:
