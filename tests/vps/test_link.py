@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chatops import shell
 from chatops.errors import TargetError
 from chatops.targets.vps.client.address import HostAddress
-from chatops.targets.vps.client.link import Link, open_all
+from chatops.targets.vps.client.reach import Reach, dial
 from tests.rig.blackhole import silent, unreachable
 from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, gone, linked, sshd
@@ -301,11 +301,13 @@ def test_a_fleet_is_dialled_together_and_each_host_tells_its_own_trouble(server:
     async def ask() -> list[str]:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        links = await open_all([server.host, server.through(port), *[server.host] * 6])
+        reaches = [Reach(host) for host in (server.host, server.through(port), *[server.host] * 6)]
+        wrong = await dial(reaches)
         told = [
-            link.message if isinstance(link, TargetError) else (await link.script("echo up")).out.decode() for link in links
+            error.message if error else (await (await reach.link()).script("echo up")).out.decode()
+            for error, reach in zip(wrong, reaches, strict=True)
         ]
-        await asyncio.gather(*(link.close() for link in links if isinstance(link, Link)))
+        await asyncio.gather(*(reach.close() for reach in reaches))
         return told
 
     told = asyncio.run(ask())

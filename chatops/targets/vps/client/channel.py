@@ -75,8 +75,10 @@ class Channel:
             rest = memoryview(piece)
             while rest:
                 try:
-                    rest = rest[self._raw.send(rest[:CHUNK]) :]
-                    self._moved()
+                    sent = self._raw.send(rest[:CHUNK])
+                    rest = rest[sent:]
+                    if sent > CHUNK // 2:  # what is small is taken by buffers here, whether or not anybody is there
+                        self._moved()
                 except TimeoutError:
                     continue
                 except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,6 @@ from chatops.targets.vps.client.blocking import blocking
 from chatops.targets.vps.client.channel import Channel, command, new_mark
 from chatops.targets.vps.client.connect import KINDS, Dial, pause
 
-AT_ONCE = 20
-"""How many hosts are dialled at the same time."""
 TRIES = 4
 """How often a host that drops us while it greets is dialled."""
 BEAT = 3.0
@@ -130,6 +128,11 @@ class Link:
             answer.cancel()
             await asyncio.gather(answer, return_exceptions=True)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it was there a moment ago."""
+        return bool(self._transport.active)
+
     def _lost(self) -> TargetError | None:
         if self._transport.active:
             return None
@@ -230,28 +233,3 @@ async def split(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
                 raise TargetError("a line of output has no end")
     if rest:
         yield rest
-
-
-async def open_all(
-    hosts: Sequence[HostAddress], ask: keys.Ask | None = None, folder: Path | None = None
-) -> list[Link | TargetError]:
-    """A link to every host, or what is wrong with it, in the order of `hosts`; never raises TargetError."""
-    turn = asyncio.Semaphore(AT_ONCE)
-
-    async def one(host: HostAddress) -> Link | TargetError:
-        async with turn:
-            try:
-                return await Link.open(host, ask, folder)
-            except TargetError as error:
-                return error
-
-    dials = [asyncio.create_task(one(host)) for host in hosts]
-    try:
-        return list(await asyncio.gather(*dials))
-    except BaseException:
-        for dial in dials:
-            dial.cancel()
-        for made in await asyncio.gather(*dials, return_exceptions=True):
-            if isinstance(made, Link):
-                await made.close()
-        raise

@@ -1,0 +1,105 @@
+"""What a phase needs, as one gzipped tar stream: files whole, archives as the pieces that the host does not have yet.
+
+A piece is one member of the archive, header and all, named by its SHA-256: the pieces of an archive, one after the other, are
+the archive again, byte for byte, and no name in it is ever looked at on the host.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from chatops.targets.vps.facts import Member, Program
+
+FAST = 1
+"""gzip's level: text shrinks to a quarter, and a slow machine keeps up with a fast line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where one piece lies in the archive here."""
+
+    sha256: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """Everything that a program needs on the host."""
+
+    files: tuple[Member, ...]
+    archives: tuple[tuple[Member, Path, tuple[Piece, ...]], ...]
+
+    @property
+    def manifest(self) -> bytes:
+        """What the host is told first: `file NUMBER PATH`, `whole SHA256 PATH`, `piece SHA256` a line."""
+        lines = [f"file {number} {member.path}" for number, member in enumerate(self.files)]
+        for member, source, pieces in self.archives:
+            lines.append(f"whole {hashlib.sha256(source.read_bytes()).hexdigest()} {member.path}")
+            lines += [f"piece {piece.sha256}" for piece in pieces]
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def load(self, missing: Collection[str]) -> bytes:
+        """The stream, with those pieces that are missing."""
+        buffer = io.BytesIO()
+        with (
+            gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=FAST, mtime=0) as zipped,
+            tarfile.open(fileobj=zipped, mode="w|") as tar,
+        ):
+            for number, member in enumerate(self.files):
+                _add(
+                    tar,
+                    str(number),
+                    member.content if isinstance(member.content, bytes) else member.content.read_bytes(),
+                    member.mode,
+                )
+            for _, source, pieces in self.archives:
+                data = source.read_bytes()
+                for piece in {piece.sha256: piece for piece in pieces if piece.sha256 in missing}.values():
+                    _add(tar, f"pieces/{piece.sha256}", data[piece.start : piece.start + piece.size], 0o600)
+        return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), mode
+    tar.addfile(info, io.BytesIO(content))
+
+
+def cargo(program: Program) -> Cargo:
+    """What travels for a program: its members, its own text, and the header of its phase in the journal."""
+    head = json.dumps({"event": "phase", "phase": program.phase, "titles": dict(program.titles)}, separators=(",", ":"))
+    own = (_own(program, "sh", program.text), _own(program, "head", f"{head}\n"))
+    archives = [
+        (member, member.content)
+        for member in program.members
+        if isinstance(member.content, Path) and tarfile.is_tarfile(member.content)
+    ]
+    apart = {member.path for member, _ in archives}
+    files = tuple(member for member in program.members if member.path not in apart)
+    return Cargo((*files, *own), tuple((member, source, tuple(_pieces(source))) for member, source in archives))
+
+
+def _own(program: Program, ending: str, text: str) -> Member:
+    return Member(program.state / f"{program.phase}.{ending}", text.encode())
+
+
+def _pieces(archive: Path) -> Iterator[Piece]:
+    """Cut where members begin; what stands behind the last is a piece, too."""
+    data = archive.read_bytes()
+    with tarfile.open(archive) as tar:
+        starts = [member.offset for member in tar]
+    for start, end in zip([0, *starts[1:]], [*starts[1:], len(data)], strict=True) if starts else [(0, len(data))]:
+        yield Piece(hashlib.sha256(data[start:end]).hexdigest(), start, end - start)
+
+
+def folder(path: PurePosixPath, files: dict[str, bytes]) -> tuple[Member, ...]:
+    """Members for a folder of files that anybody may read."""
+    return tuple(Member(path / name, content, 0o644) for name, content in sorted(files.items()))

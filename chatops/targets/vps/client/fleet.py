@@ -1,0 +1,83 @@
+"""One phase on several hosts at once: events as they come, one host's failure asks the others to stop, so does ctrl+c."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from chatops.errors import ChatopsError, Interrupted
+from chatops.events import Event
+from chatops.streams import merge
+from chatops.targets.vps.client.carry import Carrier
+from chatops.targets.vps.facts import Program
+
+T = TypeVar("T")
+
+
+class _End:
+    """What stands for no further value."""
+
+
+_END: Final = _End()
+
+
+async def together(parts: Mapping[Carrier, Program]) -> AsyncGenerator[Event, None]:
+    """Carries one phase out on every host. Raises the first failure when all have ended.
+
+    Cancelled once, it asks every host to stop after its current step; cancelled again, it leaves: what runs there goes on.
+    """
+    failures: list[ChatopsError] = []
+
+    async def stop() -> None:
+        await asyncio.gather(*(carrier.stop() for carrier in parts))
+
+    async def one(carrier: Carrier, program: Program) -> AsyncGenerator[Event, None]:
+        try:
+            async with aclosing(carrier.phase(program)) as events:
+                async for event in events:
+                    yield event
+        except ChatopsError as error:
+            failures.append(error)
+            if len(failures) == 1:
+                await stop()
+
+    merged = merge(*(one(carrier, program) for carrier, program in parts.items()))
+    async with aclosing(patiently(merged, stop)) as events:
+        async for event in events:
+            yield event
+    if failures:
+        raise next((failure for failure in failures if not isinstance(failure, Interrupted)), failures[0])
+
+
+async def patiently(source: AsyncGenerator[T], stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[T]:
+    """`source`; the first cancellation calls `stop` and goes on, the second ends it."""
+    asked = False
+    async with aclosing(source):
+        while True:
+            coming: asyncio.Future[T | _End] = asyncio.ensure_future(anext(source, _END))
+            try:
+                while not coming.done():
+                    asked = await _wait(coming, stop, asked)
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+            item = coming.result()
+            if isinstance(item, _End):
+                return
+            yield item
+
+
+async def _wait(coming: asyncio.Future[T], stop: Callable[[], Awaitable[None]], asked: bool) -> bool:
+    """Whether `stop` has been called."""
+    task = asyncio.current_task()
+    try:
+        await asyncio.wait([coming])
+    except asyncio.CancelledError:
+        if asked or task is None:
+            raise
+        task.uncancel()
+        await stop()
+        return True
+    return asked

@@ -1,0 +1,97 @@
+# What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps packages units markers
+say() { printf '%s %s\n' "$mark" "$*"; }
+content() {
+  line=
+  IFS= read -r line 2>/dev/null <"$1" || [ -n "$line" ] || return 0
+  printf '%s\n' "$line"
+}
+process() {
+  pid=${line#*\"pid\":}
+  pid=${pid%%[!0-9]*}
+  [ -n "$pid" ] && content "/proc/$pid/stat"
+}
+
+say os
+# shellcheck disable=SC1091
+(. /etc/os-release && printf '%s\n%s\n%s\n' "${ID-}" "${VERSION_ID-}" "${VERSION_CODENAME-}") 2>/dev/null
+say machine
+uname -m
+getconf GNU_LIBC_VERSION 2>/dev/null || echo
+getconf CLK_TCK
+getconf PAGESIZE
+nproc
+say load
+content /proc/loadavg
+content /proc/uptime
+date +%s.%N
+say memory
+grep -E '^Mem(Total|Available):' /proc/meminfo
+place=$root
+while [ ! -e "$place" ]; do place=$(dirname "$place"); done
+say disk
+df -Pk "$place" | tail -n 1
+say inodes
+df -Pi "$place" | tail -n 1
+[ ! -e /run/reboot-required ] || say reboot
+! id -u "$app" >/dev/null 2>&1 || say appuser
+say packages
+# shellcheck disable=SC2086  # a list of names
+[ -z "$packages" ] || dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\n' $packages 2>/dev/null
+say units
+# shellcheck disable=SC2086
+[ -z "$units" ] || systemctl show -p Id,LoadState,ActiveState,UnitFileState $units 2>/dev/null
+say listening
+# whose a port is takes long to find out: asked only where it matters
+if [ -e /run/nginx.pid ] || ! ss -Hltn 2>/dev/null | grep -qE ':(80|443) '; then ss -Hltn 2>/dev/null; else ss -Hltnp 2>/dev/null; fi
+say firewall
+if [ -e /etc/ufw/ufw.conf ]; then grep -s '^ENABLED=' /etc/ufw/ufw.conf || echo ENABLED=unknown; else echo ENABLED=absent; fi
+say runtimes
+for file in "$runtimes"/*/bin/node; do
+  [ ! -x "$file" ] || { file=${file%/bin/node}; printf '%s\n' "${file##*/}"; }
+done
+for file in "$stamps"/*; do
+  [ ! -f "$file" ] || { say stamp "${file##*/}"; content "$file"; }
+done
+# shellcheck disable=SC2086
+for file in $markers; do
+  [ ! -f "$file" ] || { say marker "$file"; head -c 65536 "$file"; echo; }
+done
+
+for file in "$root"/run/*/set.json; do
+  set=${file%/set.json}
+  if [ -L "$set" ] || [ ! -f "$file" ]; then continue; fi
+  say set "${set##*/}"
+  content "$file"
+  for record in "$set"/*.pid.json; do
+    [ -f "$record" ] || continue
+    number=${record##*/}
+    say worker "${set##*/}" "${number%.pid.json}"
+    content "$record"
+    process
+  done
+done
+for name in live previous; do
+  [ ! -L "$root/run/$name" ] || { say "$name"; readlink "$root/run/$name"; }
+done
+for file in "$root"/state/releases/*.json; do
+  [ -f "$file" ] || continue
+  release=${file##*/}
+  release=${release%.json}
+  say release "$release"
+  content "$file"
+  [ ! -e "$root/state/releases/$release.bad" ] || say bad "$release"
+  [ ! -d "$root/releases/$release" ] || say tree "$release"
+done
+say envs
+for file in "$root"/shared/env/*.json; do
+  [ ! -f "$file" ] || { file=${file%.json}; printf '%s\n' "${file##*/}"; }
+done
+say modules
+for file in "$root"/modules/*; do
+  case $file in *.new) ;; *) [ ! -d "$file" ] || printf '%s\n' "${file##*/}" ;; esac
+done
+pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline" && say daemon
+[ ! -e "$pm2/node_modules/pm2" ] || say pm2
+if [ -f "$root/state/lock" ] && ! flock -n -s "$root/state/lock" true; then say lock; content "$root/state/lock"; fi
+say end

@@ -1,0 +1,48 @@
+"""Processes as /proc tells of them (proc(5)), matched with the records that workers leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+CLOCK_SLACK = 5.0
+"""Seconds between a process's start and its record; a process that started later than its record is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The host's clock (epoch seconds), its uptime in seconds, and what it counts in: ticks a second, bytes a page."""
+
+    now: float
+    up: float
+    ticks: float
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A worker's process. `memory` in bytes, `age` and `cpu` (user and system time so far) in seconds."""
+
+    pid: int
+    restarts: int
+    alive: bool
+    memory: int = 0
+    age: float = 0.0
+    cpu: float = 0.0
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any], stat: str, clock: Clock) -> Process | None:
+        """From a record and the line of /proc/PID/stat (empty: there is no such process); None when the record is not ours."""
+        with suppress(KeyError, TypeError, ValueError):
+            pid, restarts = int(record["pid"]), int(record.get("restarts") or 0)
+            words = stat.rpartition(") ")[2].split()
+            if len(words) < 22 or words[0] in {"Z", "X"}:
+                return cls(pid, restarts, alive=False)
+            age = clock.up - float(words[19]) / clock.ticks
+            if clock.now - age > float(record["started"]) + CLOCK_SLACK:
+                return cls(pid, restarts, alive=False)
+            cpu = (float(words[11]) + float(words[12])) / clock.ticks
+            return cls(pid, restarts, True, int(words[21]) * clock.page, age, cpu)
+        return None

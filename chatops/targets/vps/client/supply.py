@@ -1,0 +1,132 @@
+"""Small errands on hosts around a plan: what they can't fetch, secrets for their neighbours, the history, one-off commands."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from chatops.errors import ConfigError, TargetError
+from chatops.model import Phase
+from chatops.shell import words
+from chatops.targets.vps.client import mirror
+from chatops.targets.vps.client.reach import Reach
+from chatops.targets.vps.facts import Member
+from chatops.targets.vps.plan import Fleet, provided_secrets
+from chatops.targets.vps.provision import stores
+from chatops.targets.vps.provision.machine import Machine, RootStep
+
+Reaches = Mapping[str, Reach]
+Shipped = Mapping[str, tuple[Member, ...]]
+
+
+def who() -> str:
+    """The operator, as others on the target read it."""
+    name = os.environ.get("CHATOPS_USER") or os.environ.get("USER")
+    if not name:
+        with suppress(OSError, KeyError):
+            name = getpass.getuser()
+    return f"{name or 'somebody'}@{socket.gethostname()}"
+
+
+async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Path) -> Shipped:
+    """Node.js for hosts that can't reach the mirror; the certificates of a private authority."""
+    shipped: dict[str, tuple[Member, ...]] = {}
+    for step in phase.steps:
+        if isinstance(step, RootStep):
+            machine = fleet.machines[step.host]
+            if step.name == "node" and not await _reaches_mirror(reaches[step.host], machine):
+                archive = (await mirror.fetch(machine.block.node_mirror, machine.node)).read_bytes()
+                member = Member(machine.store / "incoming" / machine.node.archive, archive)
+                shipped[step.host] = (*shipped.get(step.host, ()), member)
+            if step.name == "certificate" and machine.block.tls and machine.block.tls.ca_bundle:
+                member = Member(machine.store / "incoming" / "authority.pem", _read(folder / machine.block.tls.ca_bundle))
+                shipped[step.host] = (*shipped.get(step.host, ()), member)
+    return shipped
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigError(f"`{path}` can't be read: {error.strerror}", "`tls.ca_bundle` names it") from None
+
+
+async def _reaches_mirror(reach: Reach, machine: Machine) -> bool:
+    """A host without curl gets it before it has to fetch anything."""
+    url = f"{machine.block.node_mirror.rstrip('/')}/v{machine.node.version}/{machine.node.archive}"
+    ask = words("curl", "-fsSIL", "--max-time", "8", "-o", "/dev/null", url)
+    answer = await (await reach.link()).script(f"command -v curl >/dev/null || exit 0\n{ask}")
+    return answer.code == 0
+
+
+async def secrets(reaches: Reaches, fleet: Fleet) -> Shipped:
+    """The URLs of the stores go from the data host to the app hosts through our memory, and nowhere else."""
+    data = next((machine for machine in fleet.machines.values() if "data" in machine.roles), None)
+    if data is None:
+        return {}
+    contents = {
+        name: await _content(reaches[data.host.address], stores.secrets(data) / name) for name in provided_secrets(data)
+    }
+    apps = [machine for machine in fleet.machines.values() if "app" in machine.roles and machine is not data]
+    return {
+        machine.host.address: tuple(Member(machine.layout.secrets / name, content) for name, content in contents.items())
+        for machine in apps
+    }
+
+
+async def _content(reach: Reach, path: PurePosixPath) -> bytes:
+    answer = await (await reach.link()).script(words("cat", "--", path), user="root")
+    if answer.code or not answer.out:
+        raise TargetError(f"`{reach.host.address}` has no {path.name} yet", "run the same command again")
+    return answer.out
+
+
+async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
+    """Adds a line to the history of every app host that can be reached; its keeping is no reason to fail."""
+
+    async def one(machine: Machine) -> None:
+        path = words(machine.layout.state / "history.ndjson")
+        with suppress(TargetError):
+            link = await reaches[machine.host.address].link()
+            await link.script(f"cat >>{path}", stdin=f"{line}\n".encode(), user=machine.name)
+
+    await asyncio.gather(*(one(machine) for machine in fleet.machines.values() if "app" in machine.roles))
+
+
+async def locked(reach: Reach, user: str, state: PurePosixPath) -> bool:
+    """Whether somebody holds the lock of a folder."""
+    lock = words(state / "lock")
+    answer = await (await reach.link()).script(f"[ -f {lock} ] && ! flock -n -s {lock} true", user=user)
+    return answer.code == 0
+
+
+async def forget(reaches: Reaches, fleet: Fleet) -> None:
+    """Removes root's own folder for the app, the last thing of ours."""
+
+    async def one(machine: Machine) -> None:
+        folder = words(machine.store)
+        await (await reaches[machine.host.address].link()).script(
+            f"rm -rf -- {folder}\nrmdir {words(machine.store.parent)} 2>/dev/null || :", user="root"
+        )
+
+    await asyncio.gather(*(one(machine) for machine in fleet.machines.values()), return_exceptions=True)
+
+
+async def once(reach: Reach, line: str, machine: Machine) -> int:
+    """Runs a command line there as the app's user; what it prints comes out here."""
+    link = await reach.link()
+    root = machine.layout.root
+    text = f'export HOME={words(root)} PATH={words(machine.runtime / "bin")}:"$PATH"\n{line}'
+    async with link.channel(text, user=machine.name) as channel:
+        await channel.end()
+        async for chunk in channel.read():
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+        sys.stderr.buffer.write(channel.errors)
+        return channel.code
