@@ -137,8 +137,9 @@ def shown(line: LogLine) -> str:
     """The line as people read it and filters see it: the message, then the fields that say something new."""
     if not line.fields:
         return line.message
-    pairs = [f"{key}={_word(value)}" for key, value in line.fields.items() if key not in _HIDDEN]
-    return " ".join([line.message, *pairs]) if line.message else " ".join(pairs)
+    words = [line.message] if line.message else []
+    words += [f"{key}={_word(value)}" for key, value in line.fields.items() if key not in _HIDDEN]
+    return " ".join(words)
 
 
 def level_of(text: str, otherwise: Level = "info") -> Level:
@@ -152,8 +153,8 @@ def level_of(text: str, otherwise: Level = "info") -> Level:
 
 
 def _word(value: Any) -> str:
-    if isinstance(value, str):
-        return value if value and " " not in value and '"' not in value else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value and " " not in value and '"' not in value:
+        return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
