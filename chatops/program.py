@@ -31,8 +31,9 @@ class ShellStep(Step):
 
 _RUNNER = r"""
 note() { printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "$(date +%s)" "$1" "$2" "${3-}" >>"$journal"; }
+case $(awk -W version 2>&1 </dev/null) in mawk*) lively="-W interactive" ;; *) lively="" ;; esac # it waits for 4 KiB
 encode() {
-  LC_ALL=C awk -v step="$1" '{
+  LC_ALL=C awk $lively -v step="$1" '{
     line = substr($0, 1, 65536)
     gsub(/[\\"]/, "\\\\&", line)
     gsub(/\t/, "\\t", line)

@@ -483,3 +483,13 @@ def test_one_hosts_failure_stops_the_others(server: Sshd, tmp_path: Path) -> Non
     for state in states:
         until_free(state)
         assert json.loads(Path(state / "journal.ndjson").read_text().splitlines()[-1])["event"] in {"gone", "ended"}
+
+
+def test_what_a_step_prints_is_seen_while_it_runs(server: Sshd, state: PurePosixPath, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+
+    def seen(event: Event) -> None:
+        if isinstance(event, StepOutput) and event.line == "waiting":
+            go.touch()
+
+    carry(server, program(state, f"echo waiting; until [ -e {go} ]; do sleep 0.05; done"), seen=seen)
