@@ -143,6 +143,8 @@ class Deploy:
 
     release: Release
     env: Environment = field(default_factory=dict)
+    skip_unreachable: bool = False
+    """Whether hosts that don't answer are left out."""
 
 
 @dataclass(frozen=True, slots=True)

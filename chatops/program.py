@@ -97,8 +97,8 @@ def compile_program(title: str, steps: Sequence[ShellStep], variables: Mapping[s
 
 
 def _function(name: str, body: str) -> str:
-    text = "\n".join(f"  {line}" if line else "" for line in body.strip().splitlines())
-    return f"{name}() {{\n{text}\n}}"
+    """Not indented: a line may be part of a quoted text."""
+    return f"{name}() {{\n{body.strip()}\n}}"
 
 
 @dataclass(slots=True)

@@ -122,7 +122,8 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:
     """The run set that a deploy wants: an interrupted one of the same kind is taken up again."""
-    secrets = tuple(sorted(name for name, value in env.items() if isinstance(value, Generate)))
+    made = (name for name, value in env.items() if isinstance(value, Generate))
+    secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
     digest = steps.env_digest(env, site.app.name)
     wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})

@@ -27,6 +27,8 @@ class Site:
     scripts: PurePosixPath
     pm2: PurePosixPath
     node_major: str
+    provided: tuple[str, ...] = ()
+    """Secrets that lie in the secrets' folder of the host already."""
 
 
 def step(
@@ -112,7 +114,8 @@ def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
 def start(site: Site, run_set: RunSet, numbers: range) -> tuple[ShellStep, ...]:
     """Starts workers beside what serves and lets them prove themselves."""
     folder = run_set.folder
-    texts = [words("mkdir", "-p", folder, site.layout.logs, site.layout.data)]
+    # A proxy of the folder's group must reach the sockets; `chmod` would cost the folder its group for what is made in it.
+    texts = [f"(umask 067 && {words('mkdir', '-p', folder)})", words("mkdir", "-p", site.layout.logs, site.layout.data)]
     texts += [write(folder / name, json.dumps(value)) for name, value in files(run_set, numbers, site.scripts)]
     texts += [summary(run_set, numbers.stop), ask_pm2(site, "start", folder / "apps.json")]
     title = f"start {len(numbers)} workers of {run_set.name} beside what serves"

@@ -3,6 +3,7 @@
 // usage: launch.cjs (under PM2, with CHATOPS_WORKER=SPEC.json) | launch.cjs run SPEC.json COMMAND...
 'use strict'
 const fs = require('node:fs')
+const net = require('node:net')
 const path = require('node:path')
 const { spawn } = require('node:child_process')
 const { pathToFileURL } = require('node:url')
@@ -30,8 +31,20 @@ function clean() {
   for (const name of Object.keys(process.env)) if (!kept.includes(name)) delete process.env[name]
 }
 
-function serve(spec) {
+/** A killed process leaves its socket's file behind, and most servers stumble over it. */
+async function removeStale(file) {
+  const taken = await new Promise((resolve) => {
+    const socket = net.connect(file, () => resolve(true))
+    socket.on('connect', () => socket.destroy())
+    socket.on('error', () => resolve(false))
+  })
+  if (!taken) fs.rmSync(file, { force: true })
+}
+
+async function serve(spec) {
+  await removeStale(spec.socket)
   leaveRecord(spec)
+  process.umask(0o007) // the proxy reaches the socket through its folder's group
   clean()
   Object.assign(process.env, environment(spec), { PORT: spec.socket, OPS_SOCKET: spec.ops, WORKER: spec.name })
   process.chdir(spec.cwd)

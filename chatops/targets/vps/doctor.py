@@ -1,0 +1,119 @@
+"""What a deploy to the hosts would need, and what has stopped somebody's deploy before: findings on what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatops.targets.base import Finding
+from chatops.targets.vps.facts import HostFacts
+from chatops.targets.vps.plan import Fleet, VpsState
+from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.machine import Machine
+
+WORKER_BYTES = 70 * 1024 * 1024
+BASE_BYTES = 200 * 1024 * 1024
+LEAST_DISK = 1024**3
+LEAST_INODES = 20_000
+MOST_SKEW = 5.0
+SYSTEMS = {"debian", "ubuntu"}
+GLIBC = (2, 28)
+
+
+def findings(fleet: Fleet, state: VpsState) -> Iterator[Finding]:
+    """One line a thing, host after host."""
+    for address, reason in state.unreachable.items():
+        yield Finding(address, "error", reason, "`ssh` to it by hand says more")
+    for machine, facts in fleet.seen(state):
+        for finding in _host(machine, facts):
+            yield Finding(f"{facts.host} {finding.name}", finding.status, finding.message, finding.hint)
+    yield from _domain(next(iter(fleet.machines.values())), state)
+
+
+def _host(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    yield _system(facts)
+    yield _glibc(facts)
+    yield _rights(machine, facts)
+    yield _at_least("disk", facts.disk_free, LEAST_DISK, "free some space first")
+    yield _inodes(facts)
+    if "app" in machine.roles:
+        yield _at_least(
+            "memory", facts.memory_free, 2 * machine.workers * WORKER_BYTES + BASE_BYTES, "fewer `workers` need less"
+        )
+    yield _clock(facts)
+    yield from _ports(machine, facts)
+    yield from _boot(machine, facts)
+    if facts.reboot_required:
+        yield Finding("reboot", "warning", "the system waits for a reboot", "the app comes back by itself")
+    if facts.lock:
+        yield Finding("lock", "warning", f"{facts.lock.who} runs `{facts.lock.what}`", "`chatops attach` watches it")
+
+
+def _system(facts: HostFacts) -> Finding:
+    message = f"{facts.os or 'unknown'} {facts.os_version} on {facts.arch}"
+    if facts.os in SYSTEMS and facts.arch in {"x86_64", "aarch64"}:
+        return Finding("system", "ok", message)
+    return Finding("system", "error", message, "Debian and Ubuntu on x86_64 or aarch64 can be used")
+
+
+def _glibc(facts: HostFacts) -> Finding:
+    version = tuple(int(part) for part in facts.glibc.split(".")[:2] if part.isdigit())
+    if version >= GLIBC:
+        return Finding("glibc", "ok", facts.glibc)
+    return Finding("glibc", "error", facts.glibc or "not found", "Node.js needs 2.28 or newer")
+
+
+def _rights(machine: Machine, facts: HostFacts) -> Finding:
+    needed = [*due(machine, facts), *shut(machine, facts)]
+    titles = f"{len(needed)} steps of root's are due" if needed else "nothing is due that needs root"
+    if facts.root or not needed:
+        return Finding("rights", "ok", f"logged in as {facts.user}; {titles}")
+    return Finding(
+        "rights", "error", f"{facts.user} can't become root; {titles}", "log in as root, or allow sudo without password"
+    )
+
+
+def _at_least(name: str, free: int, needed: int, hint: str) -> Finding:
+    message = f"{free // 1024**2} MiB free, about {needed // 1024**2} MiB needed"
+    return Finding(name, "ok", message) if free >= needed else Finding(name, "warning", message, hint)
+
+
+def _inodes(facts: HostFacts) -> Finding:
+    message = f"{facts.inodes_free} free"
+    # Some file systems have no limit, and say 0.
+    fine = facts.inodes_free >= LEAST_INODES or facts.inodes_free == 0
+    return Finding("inodes", "ok" if fine else "warning", message, "" if fine else "delete many small files first")
+
+
+def _clock(facts: HostFacts) -> Finding:
+    message = f"{facts.skew:+.1f} s from ours"
+    if abs(facts.skew) <= MOST_SKEW:
+        return Finding("clock", "ok", message)
+    return Finding("clock", "warning", message, "`timedatectl set-ntp true` sets it; certificates and logs need it right")
+
+
+def _ports(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    """What would stand in nginx's way."""
+    for port in (80, *((443,) if machine.block.tls else ())):
+        others = {one.program for one in facts.listening if one.port == port} - {"nginx", ""}
+        if others:
+            yield Finding(f"port {port}", "error", f"taken by {', '.join(sorted(others))}", "stop that program first")
+
+
+def _boot(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    """Whether the app would be back after a reboot."""
+    if "app" not in machine.roles or not facts.there.live:
+        return
+    unit = facts.units.get(f"pm2-{machine.name}.service")
+    if unit is None or unit.enabled != "enabled":
+        yield Finding("boot", "error", "PM2 does not start at boot", "`chatops deploy` mends it")
+    elif not facts.there.daemon:
+        yield Finding("boot", "warning", "PM2 does not run: workers that end are not restarted", "`chatops deploy` mends it")
+    else:
+        yield Finding("boot", "ok", "the app comes back after a reboot")
+
+
+def _domain(machine: Machine, state: VpsState) -> Iterator[Finding]:
+    if domain := machine.block.domain:
+        fine = state.resolves
+        message = f"{domain} {'resolves' if fine else 'does not resolve'} from here"
+        yield Finding("domain", "ok" if fine else "warning", message, "" if fine else "its DNS record must name the balancer")

@@ -1,0 +1,82 @@
+"""The machines of a target, made from its block and from what was seen on the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from chatops.model import App
+from chatops.pm2 import Layout
+from chatops.targets.vps import bundle
+from chatops.targets.vps.config import Block, Host, Role
+from chatops.targets.vps.facts import HostFacts, Questions
+from chatops.targets.vps.plan import Fleet
+from chatops.targets.vps.provision import packages, site
+from chatops.targets.vps.provision.machine import Machine, Node, Peers
+
+LAST_SCRIPT = "through.cjs"
+"""Scripts arrive in the order of their names: where this one is, all are."""
+
+
+def fleet(app: App, block: Block, nodes: Mapping[str, Node]) -> Fleet:
+    """Every machine; one without a known Node gets the version that the block names."""
+    given = {host.address: nodes.get(host.address, Node(block.node)) for host in block.hosts}
+    return Fleet({host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}, url(block))
+
+
+def url(block: Block) -> str:
+    """Where users find the app."""
+    if block.domain:
+        return f"{'https' if block.tls else 'http'}://{block.domain}"
+    address = next(host.address for host in block.hosts if "balancer" in block.roles(host))
+    return f"http://[{address}]" if ":" in address else f"http://{address}"
+
+
+def _machine(app: App, block: Block, host: Host, node: Node) -> Machine:
+    layout = Layout(PurePosixPath("/srv") / app.name)
+    major = node.version.partition(".")[0]
+    pm2 = layout.root / "tools" / f"pm2-{bundle.digest(*bundle.LOCK)}-node{major}"
+    return Machine(
+        app=app,
+        block=block,
+        host=host,
+        roles=block.roles(host),
+        layout=layout,
+        workers=block.workers,
+        node=node,
+        scripts=layout.root / "scripts" / bundle.digest(),
+        pm2=pm2,
+        peers=_peers(block),
+    )
+
+
+def _peers(block: Block) -> Peers:
+    if len(block.hosts) == 1:
+        return Peers()
+
+    def of(role: Role) -> tuple[str, ...]:
+        return tuple(host.private or host.address for host in block.hosts if role in host.roles)
+
+    return Peers(balancer="".join(of("balancer")), apps=of("app"), data="".join(of("data")))
+
+
+def questions(machine: Machine) -> Questions:
+    """What has to be known of a host."""
+    units = (f"pm2-{machine.name}.service", f"redis-server@{machine.name}.service", "nginx.service", "postgresql.service")
+    return Questions(
+        app=machine.name,
+        layout=machine.layout,
+        pm2=machine.pm2,
+        runtimes=machine.layout.root / "runtime",
+        stamps=machine.stamps,
+        packages=packages.wanted(machine),
+        units=(*units, "certbot.timer"),
+        markers=(site.path(machine), machine.scripts / LAST_SCRIPT),
+    )
+
+
+def installed(wanted: str, facts: HostFacts) -> Node | None:
+    """A Node that is on the host already and will do; of several the newest."""
+    fitting = [version for version in facts.runtimes if version == wanted or version.startswith(f"{wanted}.")]
+    newest = max(fitting, key=lambda version: [int(part) for part in version.split(".")], default=None)
+    return Node(newest) if newest else None

@@ -1,0 +1,189 @@
+"""What would reach a goal on the hosts: pure functions from what was seen there to steps, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from chatops import rollout
+from chatops.errors import ConfigError, TargetError
+from chatops.model import Deploy, Environment, Goal, Phase, Plan, Remove, Rollback, Scale, State, Step
+from chatops.program import ShellStep
+from chatops.redact import Secret
+from chatops.steps import Site
+from chatops.targets.vps.facts import HostFacts
+from chatops.targets.vps.provision import purge
+from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.machine import Machine, for_user, titled
+from chatops.targets.vps.through import through
+
+ORDER = ("provision", "firewall", "prepare", "switch", "settle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VpsState(State):
+    """What was seen on each host that answered, what is wrong with the others, and whether users find the domain."""
+
+    hosts: Mapping[str, HostFacts] = field(default_factory=dict)
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    resolves: bool = True
+    mirror: str = ""
+    """Why no Node.js could be found for a host that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The machines of a target, by address, and the public address. `sites` are those of the app hosts."""
+
+    machines: Mapping[str, Machine]
+    url: str
+    skip: bool = False
+
+    def site(self, machine: Machine) -> Site:
+        """What the shared steps want to know of a host."""
+        block = machine.block
+        major = machine.node.version.partition(".")[0]
+        provided = tuple(provided_secrets(machine))
+        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
+        return Site(*common, provided=provided)
+
+    def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
+        """The app hosts that answered."""
+        for machine, facts in self.seen(state):
+            if "app" in machine.roles:
+                yield machine, facts
+
+    def seen(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
+        """The hosts that answered, in the file's order."""
+        for address, machine in self.machines.items():
+            if address in state.hosts:
+                yield machine, state.hosts[address]
+
+
+def provided_secrets(machine: Machine) -> Iterator[str]:
+    """The secrets that provisioning leaves on app hosts."""
+    if machine.block.database == "managed":
+        yield "DATABASE_URL"
+    if machine.block.redis == "managed":
+        yield "REDIS_URL"
+
+
+def elsewhere(machine: Machine) -> Environment:
+    """Stores that somebody else runs: their URLs may hold passwords."""
+    given = {"DATABASE_URL": machine.block.database, "REDIS_URL": machine.block.redis}
+    return {name: Secret(url) for name, url in given.items() if url not in {"managed", "none"}}
+
+
+def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
+    """The plan for any goal. Raises ConfigError or TargetError where it can't be reached from here."""
+    notices = tuple(_notices(fleet, state, goal))
+    if isinstance(goal, Remove):
+        return Plan(goal, _remove(fleet, state, goal), None, notices)
+    if isinstance(goal, Scale):
+        fleet = replace(fleet, machines={key: replace(one, workers=goal.workers) for key, one in fleet.machines.items()})
+    base = _base(fleet, state) if isinstance(goal, Deploy | Scale) else ()
+    rollouts = {machine.host.address: _rollout(fleet, machine, facts, goal) for machine, facts in fleet.apps(state)}
+    if not rollouts:
+        raise TargetError("no app host can be reached", "`chatops doctor` says what is wrong with each")
+    phases = _merged(fleet, state, base, rollouts)
+    first = next(iter(rollouts.values()))
+    said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
+    return Plan(goal, phases, first.release, (*notices, *said))
+
+
+def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
+    """Raises TargetError where a host is missing that the goal can't do without."""
+    for address, reason in state.unreachable.items():
+        tolerant = isinstance(goal, Rollback) or (isinstance(goal, Deploy) and goal.skip_unreachable)
+        if not tolerant:
+            hint = "`--skip-unreachable` deploys to the others" if isinstance(goal, Deploy) else "all hosts are needed for this"
+            raise TargetError(reason, hint)
+        yield f"{address} is left out: {reason}"
+    if not state.resolves and not isinstance(goal, Remove):
+        yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+
+
+def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
+    """What root has to do first. Raises TargetError where we may not become root, or know no Node.js."""
+    if state.mirror:
+        raise TargetError(state.mirror, "a host without Node.js needs one from `node_mirror`")
+    first = {machine.host.address: due(machine, facts) for machine, facts in fleet.seen(state)}
+    last = {machine.host.address: shut(machine, facts) for machine, facts in fleet.seen(state)}
+    for address in fleet.machines:
+        needed = [*first.get(address, ()), *last.get(address, ())]
+        if needed and not state.hosts[address].root:
+            titles = ", ".join(step.title for step in needed)
+            raise TargetError(
+                f"`{address}` needs root for: {titles}", "log in as root, or give the user sudo without a password"
+            )
+    return (
+        *_phase("provision", (step for steps in first.values() for step in steps)),
+        *_phase("firewall", (step for steps in last.values() for step in steps)),
+    )
+
+
+def _phase(name: str, steps: Iterable[Step]) -> Iterator[Phase]:
+    if found := tuple(steps):
+        yield Phase(name, found)
+
+
+def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> rollout.Rollout:
+    where, there = fleet.site(machine), facts.there
+    if isinstance(goal, Deploy):
+        goal = replace(goal, env={**goal.env, **elsewhere(machine)})
+        return rollout.deploy(where, there, goal, (), ready=True)
+    if isinstance(goal, Rollback):
+        if goal.to is not None and goal.to not in there.recipes and there.live is None:
+            goal = replace(goal, to=None)
+        return rollout.rollback(where, there, goal, ())
+    if isinstance(goal, Scale):
+        return rollout.scale(replace(where, workers=machine.block.workers), there, goal)
+    return rollout.restart(where, there, ())
+
+
+def _merged(
+    fleet: Fleet, state: VpsState, base: tuple[Phase, ...], rollouts: Mapping[str, rollout.Rollout]
+) -> tuple[Phase, ...]:
+    """The phases of all hosts as one course: everything is prepared and proved before anything is switched."""
+    idle = {address for address, one in rollouts.items() if all(step.reason == "skip" for step in _steps(one))}
+    several, phases = len(fleet.machines) > 1, list(base)
+    for name in ("prepare", "switch", "settle"):
+        steps: list[Step] = []
+        gate = None
+        for address, one in rollouts.items():
+            if address in idle and (len(idle) < len(rollouts) or base):
+                continue
+            for phase in one.phases:
+                if phase.name == name:
+                    steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
+                    gate = phase.gate if state.resolves else None
+        if steps:
+            phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
+    return tuple(phases)
+
+
+def _steps(one: rollout.Rollout) -> Iterator[Step]:
+    return (step for phase in one.phases for step in phase.steps)
+
+
+def _with_proof(fleet: Fleet, address: str, phase: Phase) -> Iterator[Step]:
+    """After the switch each host proves itself through its own nginx, before the next one follows."""
+    yield from phase.steps
+    if phase.gate:
+        yield through(fleet.machines[address], phase.gate)
+
+
+def _placed(step: Step, address: str) -> Step:
+    if isinstance(step, ShellStep):
+        return for_user(step, address)
+    return for_user(ShellStep(name=step.name, title=step.title, reason=step.reason, check="true"), address)
+
+
+def _remove(fleet: Fleet, state: VpsState, goal: Remove) -> tuple[Phase, ...]:
+    steps: list[Step] = []
+    for machine, facts in fleet.seen(state):
+        if facts.stamps or facts.app_user:
+            if not facts.root:
+                raise ConfigError(f"`{machine.host.address}` needs root to remove the app", "log in as root")
+            steps += purge.purge(machine) if goal.purge else purge.remove(machine)
+    return (Phase("settle", tuple(steps)),) if steps else ()

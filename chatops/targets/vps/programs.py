@@ -1,0 +1,84 @@
+"""A phase of a plan as one program a host, with everything that it needs to find there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from chatops.model import Deploy, Phase, Plan
+from chatops.program import ShellStep, compile_program
+from chatops.shell import words
+from chatops.steps import env_digest, env_file
+from chatops.targets.vps import bundle
+from chatops.targets.vps.facts import Member, Program
+from chatops.targets.vps.plan import Fleet, elsewhere
+from chatops.targets.vps.provision.machine import AppStep, Machine, RootStep
+
+_PRELUDE = """\
+# What a login session would have of the host's own: its proxies, and whom it trusts.
+for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY NODE_EXTRA_CA_CERTS; do
+  value=$(sed -n "s/^$name=//p" /etc/environment 2>/dev/null | tail -n 1 | tr -d "\\"'")
+  [ -z "$value" ] || export "$name=$value"
+done
+[ ! -e /etc/npmrc ] || export npm_config_globalconfig=/etc/npmrc"""
+
+
+def programs(
+    fleet: Fleet, plan: Plan, phase: Phase, shipped: Mapping[str, tuple[Member, ...]]
+) -> Iterator[tuple[str, Program]]:
+    """(address, program) in the file's order; `shipped` are members beside those that the plan itself asks for."""
+    for address, machine in fleet.machines.items():
+        steps = [step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == address]
+        if steps:
+            members = (*_members(machine, plan, phase), *shipped.get(address, ()))
+            yield address, _program(machine, plan, phase, steps, members)
+
+
+def _program(
+    machine: Machine, plan: Plan, phase: Phase, steps: Iterable[RootStep | AppStep], members: tuple[Member, ...]
+) -> Program:
+    found = tuple(steps)
+    root = isinstance(found[0], RootStep)
+    state = machine.store / "state" if root else machine.layout.state
+    return Program(
+        phase=phase.name,
+        text=text(machine, plan, phase, found, root=root),
+        user="root" if root else machine.name,
+        state=state,
+        titles={step.name: step.title for step in found},
+        proofs=frozenset(step.name for step in found if step.proves),
+        members=members,
+    )
+
+
+def text(machine: Machine, plan: Plan, phase: Phase, steps: Iterable[ShellStep], *, root: bool) -> str:
+    """What runs on the host, readable by anyone."""
+    state = machine.store / "state" if root else machine.layout.state
+    title = f"{type(plan.goal).__name__.lower()} {machine.name} on {machine.host.address}, phase {phase.name}"
+    variables = {
+        "program": state / f"{phase.name}.sh",
+        "journal": state / "journal.ndjson",
+        "stop": state / "stop",
+        "node": machine.node_program,
+    }
+    home = "" if root else f"export HOME={words(machine.layout.root)}\n"
+    folders = (
+        f"mkdir -p {words(machine.stamps)}\nchmod 755 {words(machine.store.parent, machine.store, machine.stamps)}\n"
+        if root
+        else ""
+    )
+    path = f'export PATH={words(machine.node_program.parent)}:"$PATH"'
+    compiled = compile_program(title, list(steps), variables)
+    return compiled.replace("\n\n", f"\n{home}{path}\n{_PRELUDE}\n{folders}\n", 1)
+
+
+def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:
+    if phase.name == "provision" and "app" in machine.roles:
+        yield from bundle.lock(machine.store / "incoming" / "pm2")
+    first = next((one.name for one in plan.phases if one.name in {"prepare", "switch", "settle"}), "")
+    if phase.name == first and "app" in machine.roles and isinstance(phase.steps[0], AppStep):
+        yield from bundle.scripts(machine.scripts)
+    if phase.name == "prepare" and isinstance(plan.goal, Deploy):
+        env, release = {**plan.goal.env, **elsewhere(machine)}, plan.goal.release
+        yield Member(machine.layout.env(env_digest(env, machine.name)), env_file(env).encode())
+        yield Member(machine.layout.state / "incoming" / f"{release.id}.tar", Path(release.archive))

@@ -1,0 +1,75 @@
+"""Which of root's steps a host needs: what was never applied, what would be applied otherwise now, and what broke since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatops.targets.vps.facts import HostFacts
+from chatops.targets.vps.provision import account, firewall, nginx, packages, runtime, site, stores, tls
+from chatops.targets.vps.provision.machine import Machine, RootStep
+
+
+def due(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
+    """The steps to do, in order; empty when the host is as it should be."""
+    broken = set(_broken(machine, facts))
+    wanted = tuple(_all(machine))
+    late = [step for step in wanted if facts.stamps.get(step.name) != step.digest or step.name in broken]
+    if not any(step.name == "certificate" for step in late):
+        late = [step for step in late if step.name != "site_http"]
+    return tuple(late)
+
+
+def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
+    """The firewall's step, where it is due: it comes last, and by itself."""
+    if not machine.block.firewall:
+        return ()
+    step = firewall.step(machine)
+    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active"
+    return () if fine else (step,)
+
+
+def _all(machine: Machine) -> Iterator[RootStep]:
+    yield packages.step(machine)
+    if "app" in machine.roles:
+        yield account.step(machine)
+        yield runtime.node(machine)
+        yield runtime.pm2(machine)
+        yield runtime.unit(machine)
+        yield runtime.rotation(machine)
+    if "data" in machine.roles and machine.block.redis == "managed":
+        yield stores.redis(machine)
+    if "data" in machine.roles and machine.block.database == "managed":
+        yield stores.postgres(machine)
+    if "app" in machine.roles or "balancer" in machine.roles:
+        yield from _web(machine)
+
+
+def _web(machine: Machine) -> Iterator[RootStep]:
+    yield nginx.limits(machine)
+    secure = machine.block.tls if "balancer" in machine.roles else None
+    if secure:
+        yield nginx.install(machine, "site_http", secure=False)
+        yield tls.certificate(machine, secure)
+    yield nginx.install(machine, "site", secure=secure is not None)
+
+
+def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:
+    """What a stamp says is there, and is not."""
+    if set(packages.wanted(machine)) - facts.packages.keys():
+        yield "packages"
+    units = {f"pm2-{machine.name}.service": "unit", f"redis-server@{machine.name}.service": "redis", "nginx.service": "site"}
+    for unit, step in units.items():
+        found = facts.units.get(unit)
+        if found is None or found.active not in {"active", "reloading", "activating"} or found.enabled == "disabled":
+            yield step
+    if machine.node.version not in facts.runtimes:
+        yield "node"
+    if not facts.there.pm2_installed:
+        yield "pm2"
+    if not facts.there.daemon:
+        yield "unit"
+    if not facts.app_user:
+        yield "account"
+    secure = machine.block.tls is not None and "balancer" in machine.roles
+    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=secure)):
+        yield "site"

@@ -1,0 +1,120 @@
+"""One host as provisioning sees it: who it is, what it does, where things lie, and how a step remembers what it applied."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from chatops.model import App
+from chatops.pm2 import Layout
+from chatops.program import ShellStep
+from chatops.shell import words
+from chatops.targets.vps.config import Block, Host, Role
+
+PRIVATE_PORT = 8000
+"""Where the nginx of an app host answers the balancer, in a fleet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node.js to install: its version, and the SHA-256 of its archive ("": it is on the host already)."""
+
+    version: str
+    archive: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootStep(ShellStep):
+    """A step that root does on `host`; `digest` tells whether it was applied as it is now."""
+
+    host: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppStep(ShellStep):
+    """A step that the app's user does on `host`."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """The addresses that hosts have for each other; empty where one host does everything."""
+
+    balancer: str = ""
+    apps: tuple[str, ...] = ()
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A host, the app that it is for, and the `workers` that its nginx leads to. `scripts` are our Node scripts there."""
+
+    app: App
+    block: Block
+    host: Host
+    roles: tuple[Role, ...]
+    layout: Layout
+    workers: int
+    node: Node
+    scripts: PurePosixPath
+    pm2: PurePosixPath
+    peers: Peers = field(default_factory=Peers)
+
+    @property
+    def name(self) -> str:
+        """The app's name: also that of its user, its site, its database."""
+        return self.app.name
+
+    @property
+    def alone(self) -> bool:
+        """Whether this host does everything."""
+        return not self.peers.apps
+
+    @property
+    def runtime(self) -> PurePosixPath:
+        """Its Node.js."""
+        return self.layout.root / "runtime" / self.node.version
+
+    @property
+    def node_program(self) -> PurePosixPath:
+        """What runs the scripts and the workers."""
+        return self.runtime / "bin" / "node"
+
+    @property
+    def store(self) -> PurePosixPath:
+        """Root's own folder for the app: programs, journal, stamps. Nobody else may write in it."""
+        return store(self.name)
+
+    @property
+    def stamps(self) -> PurePosixPath:
+        """One file a step with the digest of what was applied."""
+        return self.store / "stamps"
+
+    def step(self, name: str, title: str, action: str, limit: float = 120.0, key: str = "") -> RootStep:
+        """A step of root's that leaves its stamp when it is done; `key`: what decides whether it is done, else its text."""
+        digest = hashlib.sha256((key or action).encode()).hexdigest()[:16]
+        stamp = words(self.stamps / name)
+        text = f"{action.strip()}\nprintf %s {digest} >{stamp}\nchmod 644 {stamp}"
+        return RootStep(
+            name=name, title=title, reason="create", action=text, digest=digest, limit=limit, host=self.host.address
+        )
+
+
+def store(app: str) -> PurePosixPath:
+    """Root's folder for an app."""
+    return PurePosixPath("/var/lib/chatops") / app
+
+
+def for_user(step: ShellStep, host: str) -> AppStep:
+    """A step that every host with PM2 shares, as one of this host."""
+    common = {name: getattr(step, name) for name in ("name", "title", "reason", "detail", "limit", "proves", "check", "action")}
+    return AppStep(host=host, **common)
+
+
+def titled(step: ShellStep, host: str) -> ShellStep:
+    """The same step with its host's name before the title, for fleets."""
+    return replace(step, title=f"{host}: {step.title}")

@@ -1,0 +1,105 @@
+"""Taking the app away: without `--purge` its data, secrets and what it was installed with stay; with it nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatops.shell import words
+from chatops.targets.vps.provision import firewall, site
+from chatops.targets.vps.provision.machine import Machine, RootStep
+
+GONE = (
+    "releases",
+    "modules",
+    "run",
+    "logs",
+    "pm2",
+    "scripts",
+    "current",
+    "state/releases",
+    "state/history.ndjson",
+    "state/incoming",
+)
+STAMPS = ("account", "unit", "site", "site_http", "rotation")
+
+
+def remove(machine: Machine) -> Iterator[RootStep]:
+    """Ends the workers and takes away what was made of releases."""
+    root = machine.layout.root
+    yield _step(machine, "stop", "stop the workers and PM2", _stop(machine))
+    yield _step(machine, "site", "take the site out of nginx", _without_site(machine))
+    gone = words("rm", "-rf", "--", *(root / name for name in GONE), *(machine.stamps / name for name in STAMPS))
+    yield _step(machine, "delete", f"delete the releases and logs under {root}", gone)
+
+
+def purge(machine: Machine) -> Iterator[RootStep]:
+    """Leaves the host as it was found, as far as it was us who changed it."""
+    name, root = words(machine.name), words(machine.layout.root)
+    yield _step(machine, "stop", "stop the workers and PM2", _stop(machine))
+    yield _step(machine, "site", "take the site out of nginx", _without_site(machine))
+    yield _step(machine, "stores", "delete the app's databases", _without_stores(machine))
+    yield _step(machine, "packages", "remove the packages that were installed for it", _without_packages(machine), limit=600)
+    text = f"rm -rf -- {root} /etc/logrotate.d/chatops-{machine.name}\n! getent passwd {name} >/dev/null || userdel {name}"
+    yield _step(machine, "user", f"delete the user {machine.name} and {machine.layout.root}", text)
+
+
+def _step(machine: Machine, name: str, title: str, action: str, limit: float = 120) -> RootStep:
+    return RootStep(name=name, title=title, reason="remove", action=action, limit=limit, host=machine.host.address)
+
+
+def _stop(machine: Machine) -> str:
+    unit = f"pm2-{machine.name}.service"
+    return f"""\
+if [ -e /etc/systemd/system/{unit} ]; then
+  systemctl disable --quiet --now {unit}
+  rm -f /etc/systemd/system/{unit}
+  systemctl daemon-reload
+fi"""
+
+
+def _without_site(machine: Machine) -> str:
+    return f"""\
+if [ -e {words(site.path(machine))} ]; then
+  rm -f {words(site.path(machine))}
+  nginx -t -q && systemctl reload nginx
+fi"""
+
+
+def _without_stores(machine: Machine) -> str:
+    name = machine.name
+    redis = f"/etc/redis/redis-{name}.conf"
+    return f"""\
+if [ -e {redis} ]; then
+  systemctl disable --quiet --now redis-server@{name}
+  rm -rf {redis} /etc/systemd/system/redis-server@{name}.service.d /var/lib/redis-{name} /var/log/redis/redis-{name}.log
+  systemctl daemon-reload
+fi
+if command -v psql >/dev/null; then
+  cd /
+  systemctl start postgresql
+  ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 -c "$1"; }}
+  ask {words(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')}
+  ask {words(f'DROP ROLE IF EXISTS "{name}"')}
+fi
+if [ -e {site.certificates(machine)} ]; then certbot delete -n --cert-name chatops-{name}; fi
+rm -f /etc/letsencrypt/renewal-hooks/deploy/chatops-{name} /etc/nginx/chatops-{name}.hsts
+rm -f /etc/systemd/system/certbot.service.d/chatops-{name}.conf"""
+
+
+def _without_packages(machine: Machine) -> str:
+    """The last app of ours on the host takes along what any of them brought."""
+    store = machine.store
+    return f"""\
+systemctl stop {firewall.unit(machine)}.timer 2>/dev/null || :
+others=
+for other in {store.parent}/*/; do [ "$other" = {store}/ ] || others=1; done
+if [ -z "$others" ] && [ -s {store}/installed ]; then
+  packages=$(cat {store}/installed)
+  case " $packages " in *" ufw "*) ufw --force disable ;; esac
+  rm -f /etc/nginx/modules-enabled/99-chatops-limits.conf
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -y purge --autoremove $packages 9>&-
+elif [ -s {store}/installed ]; then
+  for other in {store.parent}/*/; do [ "$other" = {store}/ ] || cat {store}/installed >>"$other/installed"; done
+fi
+rm -rf -- {store}/stamps {store}/incoming {store}/installed {store}/secrets {store}/acme.pem"""

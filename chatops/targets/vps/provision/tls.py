@@ -1,0 +1,54 @@
+"""Certificates by certbot over HTTP, from Let's Encrypt or any ACME authority; renewed by its timer, which reloads nginx."""
+
+from __future__ import annotations
+
+from chatops.shell import words, write
+from chatops.targets.vps.config import Tls
+from chatops.targets.vps.provision import site
+from chatops.targets.vps.provision.machine import Machine, RootStep
+
+HSTS = 'add_header Strict-Transport-Security "max-age=63072000" always;'
+
+
+def certificate(machine: Machine, tls: Tls) -> RootStep:
+    """Gets the first one. HSTS, which can't be taken back, waits until a renewal has worked."""
+    name = f"chatops-{machine.name}"
+    live, hook = site.certificates(machine), f"/etc/letsencrypt/renewal-hooks/deploy/{name}"
+    directory = ["--server", tls.acme_directory] if tls.acme_directory else []
+    asked = words(
+        "certbot", "certonly", "--non-interactive", "--agree-tos", "--webroot", "-w", site.CHALLENGES,
+        "-d", machine.block.domain,
+        "--cert-name", name, "-m", tls.email, "--keep-until-expiring", *directory,
+    )  # fmt: skip
+    action = f"""\
+install -d -m 755 {site.CHALLENGES}
+{_trust(machine) if tls.ca_bundle else ""}
+(umask 022; {asked} 9>&-)
+mkdir -p {words(hook.rpartition("/")[0])}
+{write(hook, _hook(machine, str(live)))}
+chmod 755 {words(hook)}
+systemctl enable --quiet --now certbot.timer"""
+    return machine.step("certificate", f"get a certificate for {machine.block.domain}", action, limit=300)
+
+
+def _trust(machine: Machine) -> str:
+    """certbot believes the authority's certificates beside the system's, now and when its timer renews."""
+    bundle, drop = machine.store / "acme.pem", f"/etc/systemd/system/certbot.service.d/chatops-{machine.name}.conf"
+    incoming = words(machine.store / "incoming" / "authority.pem")
+    return f"""\
+[ ! -e {incoming} ] || cat /etc/ssl/certs/ca-certificates.crt {incoming} >{words(bundle)}
+export REQUESTS_CA_BUNDLE={words(bundle)}
+mkdir -p {words(drop.rpartition("/")[0])}
+{write(drop, f"[Service]{chr(10)}Environment=REQUESTS_CA_BUNDLE={bundle}")}
+systemctl daemon-reload"""
+
+
+def _hook(machine: Machine, live: str) -> str:
+    """certbot runs what lies in its folder of hooks after renewals only."""
+    return f"""\
+#!/bin/sh
+# chatops: after a renewal nginx takes the new certificate, and from the first one on browsers are told to insist on TLS.
+[ "$RENEWED_LINEAGE" = {words(live)} ] || exit 0
+umask 022
+printf '%s\\n' {words(HSTS)} >/etc/nginx/chatops-{machine.name}.hsts
+nginx -t -q && systemctl reload nginx"""

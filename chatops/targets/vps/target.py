@@ -1,0 +1,275 @@
+"""The app on servers of one's own, over SSH: one host, or a fleet with roles."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from chatops.errors import StepFailed, TargetError
+from chatops.events import Event, Finished, LogLine, plain, rfc3339
+from chatops.model import App, Deploy, Goal, KeptRelease, Phase, Plan, Remove, Worker
+from chatops.redact import Redactor, Secret
+from chatops.shell import words
+from chatops.targets.base import Finding
+from chatops.targets.vps import fleet as fleets
+from chatops.targets.vps.client import mirror, supply
+from chatops.targets.vps.client.address import HostAddress
+from chatops.targets.vps.client.carry import Carrier
+from chatops.targets.vps.client.fleet import together
+from chatops.targets.vps.client.keys import Refused, on_terminal
+from chatops.targets.vps.client.look import look
+from chatops.targets.vps.client.reach import Reach, dial
+from chatops.targets.vps.config import Block, Host
+from chatops.targets.vps.facts import HostFacts, Member, Program
+from chatops.targets.vps.plan import Fleet, VpsState, plan
+from chatops.targets.vps.programs import programs, text
+from chatops.targets.vps.provision import firewall
+from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
+
+
+def make(name: str, block: Block, app: App, folder: Path) -> VpsTarget:
+    """The target of a block."""
+    return VpsTarget(name, block, app, folder)
+
+
+class VpsTarget:
+    """PM2 workers on Unix sockets behind nginx, on one host or several."""
+
+    kind = "vps"
+
+    def __init__(self, name: str, block: Block, app: App, folder: Path) -> None:
+        self.name = name
+        self._block = block
+        self._app = app
+        self._folder = folder
+        ask = on_terminal()
+        self._reaches = {host.address: Reach(_address(host, folder), ask) for host in block.hosts}
+        self._carriers: dict[str, Carrier] = {}
+        self._fleet: Fleet = fleets.fleet(app, block, {})
+
+    async def inspect(self) -> VpsState:
+        """What is there now, on every host that answers; one round trip each."""
+        reached, unreachable = await self._dialled()
+        seen = await asyncio.gather(*(self._look(address) for address in reached), return_exceptions=True)
+        hosts: dict[str, HostFacts] = {}
+        for address, facts in zip(reached, seen, strict=True):
+            if isinstance(facts, HostFacts):
+                hosts[address] = facts
+            elif isinstance(facts, TargetError):
+                unreachable[address] = facts
+            else:
+                raise facts
+        if not hosts:
+            raise next(iter(unreachable.values()))
+        return await self._state(hosts, {address: error.message for address, error in unreachable.items()})
+
+    async def _dialled(self) -> tuple[list[str], dict[str, TargetError]]:
+        """Raises Refused: a host that shows a wrong key is no host that is down."""
+        errors = dict(zip(self._reaches, await dial(list(self._reaches.values())), strict=True))
+        for error in errors.values():
+            if isinstance(error, Refused):
+                raise error
+        return [address for address, error in errors.items() if not error], {key: one for key, one in errors.items() if one}
+
+    async def _look(self, address: str) -> HostFacts:
+        link = await self._reaches[address].link()
+        return await look(link, fleets.questions(self._fleet.machines[address]))
+
+    async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
+        nodes, missing = await self._nodes(hosts)
+        self._fleet = fleets.fleet(self._app, self._block, nodes)
+        apps = [
+            facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
+        ]
+        releases = _releases(apps)
+        serving = any(facts.there.live for facts in apps)
+        return VpsState(
+            target=self.name,
+            kind=self.kind,
+            url=self._fleet.url if serving else None,
+            releases=releases,
+            workers=tuple(worker for facts in apps for worker in facts.workers),
+            lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
+            hosts=hosts,
+            unreachable=unreachable,
+            resolves=not self._block.domain or await _resolves(self._block.domain),
+            mirror=missing,
+        )
+
+    async def _nodes(self, hosts: Mapping[str, HostFacts]) -> tuple[dict[str, Node], str]:
+        """The Node of each host; the mirror is asked only where one has none, and what it complains about comes second."""
+        nodes: dict[str, Node] = {}
+        for address, facts in hosts.items():
+            if "app" not in self._fleet.machines[address].roles:
+                continue
+            found = fleets.installed(self._block.node, facts)
+            try:
+                nodes[address] = found or await mirror.find(self._block.node_mirror, self._block.node, facts.arch)
+            except TargetError as error:
+                return nodes, error.message
+        return nodes, ""
+
+    def plan(self, state: VpsState, goal: Goal) -> Plan:
+        """What would reach `goal` from `state`."""
+        return plan(self._fleet, state, goal)
+
+    async def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
+        """Does one phase on every host that has a part in it."""
+        made = dict(programs(self._fleet, plan, phase, await self._shipped(plan, phase)))
+        try:
+            for wave in self._waves(phase, made):
+                async with aclosing(together(self._parts(plan, wave))) as events:
+                    async for event in events:
+                        yield event
+            if phase.name == "firewall":
+                await self._confirm(list(made))
+            if phase == plan.phases[-1]:
+                await self._release()
+                if isinstance(plan.goal, Remove) and plan.goal.purge:
+                    await supply.forget(self._reaches, self._fleet)
+        except BaseException:
+            await self._release()
+            raise
+
+    def _waves(self, phase: Phase, made: Mapping[str, Program]) -> Iterator[dict[str, Program]]:
+        """Stores before those who need their secrets; at the switch one host goes first and proves itself."""
+        machines = self._fleet.machines
+        if phase.name == "provision":
+            first = [address for address in made if "data" in machines[address].roles]
+        else:
+            first = list(made)[:1] if phase.name == "switch" else []
+        for wave in (first, [address for address in made if address not in first]):
+            if wave:
+                yield {address: made[address] for address in wave}
+
+    def _parts(self, plan: Plan, wave: Mapping[str, Program]) -> dict[Carrier, Program]:
+        goal = plan.goal
+        secrets = goal.env.values() if isinstance(goal, Deploy) else ()
+        redact = Redactor(value for value in secrets if isinstance(value, Secret))
+        what = type(goal).__name__.lower()
+        for address in wave:
+            if address not in self._carriers:
+                self._carriers[address] = Carrier(self._reaches[address], what, supply.who(), redact)
+        return {self._carriers[address]: program for address, program in wave.items()}
+
+    async def _shipped(self, plan: Plan, phase: Phase) -> Mapping[str, tuple[Member, ...]]:
+        """What hosts can't get or make themselves."""
+        if phase.name == "provision":
+            return await supply.for_provision(self._reaches, self._fleet, phase, self._folder)
+        if phase.name == "prepare" and len(self._fleet.machines) > 1 and isinstance(plan.goal, Deploy):
+            return await supply.secrets(self._reaches, self._fleet)
+        return {}
+
+    async def _confirm(self, addresses: Sequence[str]) -> None:
+        """Over new connections: we can still come in, so the firewall may stay."""
+        for address in addresses:
+            reach = Reach(_address(self._fleet.machines[address].host, self._folder))
+            try:
+                link = await reach.link()
+                answer = await link.script(firewall.confirmed(self._fleet.machines[address]), user="root")
+            except TargetError as error:
+                message = (
+                    f"the firewall of `{address}` shut us out, and goes away within {firewall.DEAD_MAN} s: {error.message}"
+                )
+                raise StepFailed(message, "`firewall: false` leaves it alone") from None
+            finally:
+                await reach.close()
+            if answer.code:
+                raise StepFailed(f"the firewall of `{address}` is not up", "run the same command again")
+
+    async def _release(self) -> None:
+        carriers, self._carriers = self._carriers, {}
+        await asyncio.gather(*(carrier.release() for carrier in carriers.values()), return_exceptions=True)
+
+    async def attach(self) -> AsyncGenerator[Event, None]:
+        """Joins a change that runs on the hosts; with several, on the first that is being changed."""
+        from chatops.targets.vps.client.attach import join
+
+        state = await self.inspect()
+        for address, facts in state.hosts.items():
+            machine = self._fleet.machines[address]
+            for user, folder in ((machine.name, machine.layout.state), ("root", machine.store / "state")):
+                if (user == "root" or facts.app_user) and await supply.locked(self._reaches[address], user, folder):
+                    link = await self._reaches[address].link()
+                    async with aclosing(join(link, folder, user, Redactor())) as events:
+                        async for event in events:
+                            yield event
+                    return
+        raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
+
+    def script(self, plan: Plan) -> str:
+        """The programs of a plan, host after host."""
+        parts = []
+        for phase in plan.phases:
+            for address, machine in self._fleet.machines.items():
+                steps = [one for one in phase.steps if isinstance(one, RootStep | AppStep) and one.host == address]
+                if steps:
+                    parts.append(text(machine, plan, phase, steps, root=isinstance(steps[0], RootStep)))
+        return "\n".join(parts)
+
+    async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
+        """The workers' files and nginx's, of every host, in the order of time."""
+        raise TargetError("the logs of this kind of target can't be read yet")
+        yield
+
+    async def workers(self) -> Sequence[Worker]:
+        """Every worker of every app host."""
+        state = await self.inspect()
+        return state.workers
+
+    async def run(self, arguments: Sequence[str]) -> int:
+        """A command in the environment of the release that serves, on the first app host."""
+        state = await self.inspect()
+        for machine, facts in self._fleet.apps(state):
+            if live := facts.there.facts(facts.there.live):
+                spec = live.run_set.folder / "0.json"
+                line = words(machine.node_program, machine.scripts / "launch.cjs", "run", spec, *arguments)
+                return await supply.once(self._reaches[machine.host.address], line, machine)
+        raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
+
+    async def doctor(self) -> Sequence[Finding]:
+        """What a deploy there would need."""
+        from chatops.targets.vps.doctor import findings
+
+        return list(findings(self._fleet, await self.inspect()))
+
+    async def remember(self, plan: Plan, finished: Finished) -> None:
+        """One line in `state/history.ndjson` of every app host that was changed."""
+        if not plan.changes or isinstance(plan.goal, Remove):
+            return
+        entry = {"what": type(plan.goal).__name__.lower(), "who": supply.who(), **plain(finished)}
+        line = json.dumps({**entry, "time": rfc3339(finished.time)})
+        await supply.note(self._reaches, self._fleet, line)
+
+    async def close(self) -> None:
+        """Gives locks back and hangs up."""
+        await self._release()
+        await asyncio.gather(*(reach.close() for reach in self._reaches.values()), return_exceptions=True)
+
+
+def _address(host: Host, folder: Path) -> HostAddress:
+    identity = Path(host.identity).expanduser() if host.identity else None
+    return HostAddress(host.address, host.user, host.port, folder / identity if identity else None, host.pins)
+
+
+async def _resolves(domain: str) -> bool:
+    try:
+        async with asyncio.timeout(2):
+            return bool(await asyncio.get_running_loop().getaddrinfo(domain, 443, type=socket.SOCK_STREAM))
+    except (OSError, TimeoutError):
+        return False
+
+
+def _releases(apps: Sequence[HostFacts]) -> tuple[KeptRelease, ...]:
+    """Those of every app host; `current` is what most hosts serve."""
+    lives = [kept.id for facts in apps for kept in facts.there.releases if kept.state == "current"]
+    current = max(dict.fromkeys(lives), key=lives.count, default=None)
+    known = {kept.id: kept for facts in reversed(apps) for kept in facts.there.releases if kept.state != "current"}
+    known |= {kept.id: kept for facts in apps for kept in facts.there.releases if kept.state == "current"}
+    shown = (replace(kept, state="kept") if kept.state == "current" and kept.id != current else kept for kept in known.values())
+    return tuple(sorted(shown, key=lambda kept: kept.created or 0, reverse=True))
