@@ -15,8 +15,9 @@ from chatops.errors import ConfigError
 from chatops.model import App, Deploy, Generate, KeptRelease, Plan, Release, Remove, Restart, Rollback, Scale, Worker
 from chatops.redact import Secret
 from chatops.targets.heroku.config import Block
-from chatops.targets.heroku.plan import Wish, join, plan
-from chatops.targets.heroku.plan.values import AppFacts, Formation, HerokuState, SetConfig
+from chatops.targets.heroku.plan.goals import Wish, join, plan
+from chatops.targets.heroku.plan.state import AppFacts, Formation, HerokuState
+from chatops.targets.heroku.plan.steps import SetConfig
 
 APP = App("chat", Path("/nowhere"))
 RELEASE = Release("abc1234567", "d" * 64, Path("/nowhere.tar"), "node server.js", 0.0, "ana@host", "fedcba")
@@ -186,8 +187,8 @@ def test_remove_says_what_is_lost() -> None:
 
 
 def test_what_runs_can_be_joined() -> None:
-    assert [step.name for step in join(APP, block(), "build-id").steps] == ["build", "release", "dynos", "health"]
-    assert [step.name for step in join(APP, block(), None).steps] == ["release", "dynos", "health"]
+    assert [step.name for step in join(Wish(APP, block()), "build-id").steps] == ["build", "release", "dynos", "health"]
+    assert [step.name for step in join(Wish(APP, block()), None).steps] == ["release", "dynos", "health"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from chatops.errors import ConfigError, Locked, TargetError
 from chatops.events import Event, Finished, LogLine
@@ -18,12 +18,13 @@ from chatops.redact import Redactor, Secret
 from chatops.targets.base import Finding
 from chatops.targets.heroku.client import access, read
 from chatops.targets.heroku.client.api import Api
-from chatops.targets.heroku.client.course import Course
 from chatops.targets.heroku.client.faults import Refused
-from chatops.targets.heroku.client.vitals import Vitals, secrets
 from chatops.targets.heroku.config import Block
-from chatops.targets.heroku.plan import Wish, join, plan
-from chatops.targets.heroku.plan.values import HerokuState, HerokuStep
+from chatops.targets.heroku.plan.state import HerokuState
+
+if TYPE_CHECKING:
+    from chatops.targets.heroku.client.course import Course
+    from chatops.targets.heroku.client.vitals import Vitals
 
 BUSY = 5.0
 """Seconds before the next look while somebody else changes the app: looks cost calls, and calls are rationed."""
@@ -41,7 +42,7 @@ class HerokuTarget:
 
     def __init__(self, name: str, block: Block, app: App, folder: Path) -> None:
         self.name = name
-        self._wish = Wish(app, block)
+        self._app, self._block = app, block
         self._folder = folder / ".chatops" / name / "builds"
         self._course: Course | None = None
         self._left_building = False
@@ -54,28 +55,32 @@ class HerokuTarget:
 
     @property
     def _path(self) -> str:
-        return read.app_path(self._wish.block.app)
+        return read.app_path(self._block.app)
 
     @cached_property
     def _vitals(self) -> Vitals:
+        from chatops.targets.heroku.client.vitals import Vitals
+
         return Vitals(self._api, self._path)
 
     async def inspect(self) -> HerokuState:
         """What is there now, read in parallel."""
         await asyncio.sleep(max(0.0, self._quiet_until - time.monotonic()))
         try:
-            state = await read.read(self._api, self.name, self._wish.block, self._wish.app.name)
+            state = await read.read(self._api, self.name, self._block, self._app.name)
         except Refused as error:
             if error.status != 403 or error.id not in ("forbidden", ""):
                 raise
             hint = "names are shared by all of Heroku: choose another `app`, or use a token with the right to it"
-            raise TargetError(f"the app `{self._wish.block.app}` belongs to somebody else ({error.message})", hint) from None
+            raise TargetError(f"the app `{self._block.app}` belongs to somebody else ({error.message})", hint) from None
         self._config = {name: value.reveal() for name, value in state.config.items()}
         return replace(state, left_building=self._left_building)
 
     def plan(self, state: HerokuState, goal: Goal) -> Plan:
         """What would reach `goal` from `state`."""
-        return plan(self._wish, state, goal)
+        from chatops.targets.heroku.plan import goals
+
+        return goals.plan(goals.Wish(self._app, self._block), state, goal)
 
     async def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
         """Does one phase, step after step."""
@@ -93,18 +98,24 @@ class HerokuTarget:
             self._course = None
 
     def _begin(self, more: Sequence[Secret] = ()) -> Course:
-        return Course(self._api, self.name, self._wish.block.app, self._folder, self._redactor(more))
+        from chatops.targets.heroku.client.course import Course
+
+        return Course(self._api, self.name, self._block.app, self._folder, self._redactor(more))
 
     def _redactor(self, more: Sequence[Secret] = ()) -> Redactor:
-        return Redactor([*secrets(self._config, list(self._wish.app.secrets)), self._api.access.token, *more])
+        from chatops.targets.heroku.client.vitals import secrets
+
+        return Redactor([*secrets(self._config, list(self._app.secrets)), self._api.access.token, *more])
 
     async def attach(self) -> AsyncGenerator[Event, None]:
         """Joins a build or a release phase that runs, from the first line of its output; then waits as a deploy does."""
+        from chatops.targets.heroku.plan import goals
+
         course = self._begin()
         lock, build = await read.running(self._api, self._path)
         if lock is None:
             raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
-        phase = join(self._wish.app, self._wish.block, build)
+        phase = goals.join(goals.Wish(self._app, self._block), build)
         async with aclosing(_steps(course, phase)) as events:
             async for event in events:
                 yield event
@@ -143,7 +154,7 @@ class HerokuTarget:
         """Token, rights, verification, limits left, sizes and what the platform can't do."""
         from chatops.targets.heroku.client import doctor
 
-        return await doctor.doctor(self._api, self._wish.block, self._wish.app.name)
+        return await doctor.doctor(self._api, self._block, self._app.name)
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """Nothing to do: the platform keeps the history."""
@@ -156,6 +167,7 @@ class HerokuTarget:
 
 async def _steps(course: Course, phase: Phase) -> AsyncGenerator[Event, None]:
     from chatops.targets.heroku.client.progress import progress
+    from chatops.targets.heroku.plan.steps import HerokuStep
 
     for step in phase.steps:
         async with aclosing(progress(course, phase.name, cast(HerokuStep, step))) as events:

@@ -9,6 +9,7 @@ import random
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -35,16 +36,12 @@ Find = Callable[[], Awaitable[Any]]
 
 
 class Api:
-    """The Platform API, version 3. Every method may raise Refused, TargetError, Ambiguous.
-
-    `plain` never carries the token: it is for uploads, streams and logs, which lie elsewhere.
-    """
+    """The Platform API, version 3. Every method may raise Refused, TargetError, Ambiguous."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self.tls = ssl.create_default_context()
         self.calls = 0
-        self.plain = httpx.AsyncClient(timeout=_TIMEOUT, verify=self.tls, headers=_AGENT)
         self.http = httpx.AsyncClient(
             base_url=access.base,
             timeout=_TIMEOUT,
@@ -58,7 +55,14 @@ class Api:
 
     async def close(self) -> None:
         """Gives back the connections."""
-        await asyncio.gather(self.http.aclose(), self.plain.aclose())
+        await self.http.aclose()
+        if "plain" in self.__dict__:
+            await self.plain.aclose()
+
+    @cached_property
+    def plain(self) -> httpx.AsyncClient:
+        """Never carries the token: it is for uploads, streams and logs, which lie elsewhere."""
+        return httpx.AsyncClient(timeout=_TIMEOUT, verify=self.tls, headers=_AGENT)
 
     async def get(self, path: str) -> Any:
         """One object."""

@@ -92,7 +92,7 @@ async def await_release(course: Course) -> AsyncGenerator[str]:
     """Follows the release phase of the newest release. Raises StepFailed when it does not succeed."""
     release = await _release(course)
     course.release = release["id"]
-    if release["status"] == "pending" and release.get("output_stream_url"):
+    if release.get("output_stream_url"):
         file = _file(course.folder, f"release-v{release['version']}")
         async with aclosing(_shown(course, release["output_stream_url"], file, partial(_release, course))) as lines:
             async for line in lines:

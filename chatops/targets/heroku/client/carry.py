@@ -8,7 +8,7 @@ from typing import assert_never
 from chatops.events import HealthSample
 from chatops.targets.heroku.client import building, changes, converge
 from chatops.targets.heroku.client.course import Course
-from chatops.targets.heroku.plan.values import (
+from chatops.targets.heroku.plan.steps import (
     AddAddon,
     AddDomain,
     AddDrain,

@@ -17,7 +17,7 @@ from chatops.sanitize import sanitize
 from chatops.targets.heroku.client import building, read
 from chatops.targets.heroku.client.course import Course, patience
 from chatops.targets.heroku.client.faults import Refused
-from chatops.targets.heroku.plan.values import (
+from chatops.targets.heroku.plan.steps import (
     AddAddon,
     AddDomain,
     AddDrain,

@@ -15,7 +15,7 @@ from chatops.events import HealthSample
 from chatops.model import Gate
 from chatops.targets.heroku.client.course import Course, patience
 from chatops.targets.heroku.client.logs import Log
-from chatops.targets.heroku.plan.values import Formation
+from chatops.targets.heroku.plan.state import Formation
 
 _OURS = re.compile(r"v\d+\Z")
 LAST_WORDS = 15

@@ -13,7 +13,7 @@ from chatops.targets.heroku.client import read
 from chatops.targets.heroku.client.api import Api
 from chatops.targets.heroku.client.faults import Refused
 from chatops.targets.heroku.config import SINGLE, Block
-from chatops.targets.heroku.plan.values import MARK
+from chatops.targets.heroku.plan.state import MARK
 
 FEW_CALLS = 300
 IDLE = 55

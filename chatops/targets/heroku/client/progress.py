@@ -13,7 +13,7 @@ from chatops.events import Event, StepFinished, StepOutput, StepStarted
 from chatops.targets.heroku.client.carry import Said, carry
 from chatops.targets.heroku.client.course import Course
 from chatops.targets.heroku.client.faults import Ambiguous, Refused
-from chatops.targets.heroku.plan.values import AwaitDynos, AwaitRelease, CheckHealth, HerokuStep
+from chatops.targets.heroku.plan.steps import AwaitDynos, AwaitRelease, CheckHealth, HerokuStep
 
 FOLLOW = "`chatops status` shows how it ended, `chatops attach` joins what still runs"
 

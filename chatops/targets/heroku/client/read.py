@@ -15,7 +15,7 @@ from chatops.sanitize import sanitize
 from chatops.targets.heroku.client.api import Api
 from chatops.targets.heroku.client.faults import Refused
 from chatops.targets.heroku.config import Block
-from chatops.targets.heroku.plan.values import MARK, AppFacts, Formation, HerokuState
+from chatops.targets.heroku.plan.state import MARK, AppFacts, Formation, HerokuState
 
 RELEASES = 50
 BUILDS = 50

@@ -9,9 +9,8 @@ from chatops.model import App, Deploy, Environment, Generate, Phase, Plan, Reaso
 from chatops.redact import Secret
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan.settle import gap, settle
-from chatops.targets.heroku.plan.values import (
-    MARK,
-    NAMES,
+from chatops.targets.heroku.plan.state import MARK, NAMES, Formation, HerokuState
+from chatops.targets.heroku.plan.steps import (
     AddAddon,
     AddDomain,
     AddDrain,
@@ -21,8 +20,6 @@ from chatops.targets.heroku.plan.values import (
     CreateApp,
     EnableCertificates,
     EnableFeature,
-    Formation,
-    HerokuState,
     HerokuStep,
     JoinBuild,
     RestartDyno,

@@ -10,18 +10,8 @@ from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Restart, Rollb
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan import deploy
 from chatops.targets.heroku.plan.settle import gap, settle
-from chatops.targets.heroku.plan.values import (
-    MARK,
-    AppFacts,
-    Claim,
-    DeleteApp,
-    Formation,
-    HerokuState,
-    HerokuStep,
-    RestartDyno,
-    ReturnTo,
-    SetFormation,
-)
+from chatops.targets.heroku.plan.state import MARK, AppFacts, Formation, HerokuState
+from chatops.targets.heroku.plan.steps import Claim, DeleteApp, HerokuStep, RestartDyno, ReturnTo, SetFormation
 
 WEB = "web"
 
@@ -47,6 +37,11 @@ def plan(wish: Wish, state: HerokuState, goal: Goal) -> Plan:
     if state.app is None or state.release is None:
         raise ConfigError("nothing is deployed there yet", "`chatops deploy` comes first")
     return _scale(wish, state, goal) if isinstance(goal, Scale) else _restart(wish, state, goal)
+
+
+def join(wish: Wish, build: str | None) -> Phase:
+    """What is left to follow of a deploy that runs: its build, or only its release phase."""
+    return deploy.join(wish.app, wish.block, build)
 
 
 def _allow(app: AppFacts, wish: Wish) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from chatops.model import App
 from chatops.targets.heroku.config import SINGLE
-from chatops.targets.heroku.plan.values import AwaitDynos, CheckHealth, Formation, HerokuState, HerokuStep
+from chatops.targets.heroku.plan.state import Formation, HerokuState
+from chatops.targets.heroku.plan.steps import AwaitDynos, CheckHealth, HerokuStep
 
 BOOT = 60.0
 """Seconds that the platform gives a dyno to listen (R10)."""

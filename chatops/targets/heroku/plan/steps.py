@@ -1,62 +1,13 @@
-"""What a Heroku target has, and every step that may be done there; frozen data."""
+"""Every step that may be done on Heroku; frozen data. What only looks at an app does not import this file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from chatops.model import Generate, Release, State, Step
+from chatops.model import Generate, Release, Step
 from chatops.redact import Secret
-
-MARK = "CHATOPS_APP"
-"""The config var by which we know an app as ours; its value is the app's name in the file."""
-NAMES = "CHATOPS_ENV"
-"""The config var that lists the plain and secret names we set, so that one dropped from the file can be taken away."""
-
-
-@dataclass(frozen=True, slots=True)
-class AppFacts:
-    """The app itself. `ours`: it carries our mark. `generation` is `cedar` or `fir`."""
-
-    id: str
-    name: str
-    region: str
-    stack: str
-    owner: str
-    ours: bool
-    acm: bool = False
-    maintenance: bool = False
-    generation: str = "cedar"
-
-
-@dataclass(frozen=True, slots=True)
-class Formation:
-    """The dynos of one process type as they run; the size in lower case."""
-
-    quantity: int
-    size: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HerokuState(State):
-    """A State with Heroku's facts. `source` is the version of the source that serves; `uuids` by release name (`v12`).
-
-    `left_building`: we were stopped while a build of ours went on.
-    """
-
-    app: AppFacts | None = None
-    config: Mapping[str, Secret] = field(default_factory=dict)
-    source: str | None = None
-    uuids: Mapping[str, str] = field(default_factory=dict)
-    latest: int = 0
-    formation: Mapping[str, Formation] = field(default_factory=dict)
-    addons: frozenset[str] = frozenset()
-    features: frozenset[str] = frozenset()
-    buildpacks: tuple[str, ...] = ()
-    domains: frozenset[str] = frozenset()
-    drains: frozenset[str] = frozenset()
-    boot_seconds: float | None = None
-    left_building: bool = False
+from chatops.targets.heroku.plan.state import Formation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
