@@ -88,7 +88,7 @@ async def _end(invocation: Invocation, target: Target[Any], finished: Finished, 
     if finished.ok:
         from chatops.render.console import closing_line
 
-        url = (await target.inspect()).url if not invocation.json else None
+        url = (await target.inspect()).url if finished.changed and not invocation.json else None
         invocation.say(closing_line(finished, done.format(release=finished.release), url))
         return
     from chatops.render.console import impact_words
