@@ -73,7 +73,8 @@ async def _look(call: Invocation) -> int:
     url = await _url(call)
     async with _bots(url):
         code = await show(call, [], once=False, read_only=False)
-    command = f"chatops -c {FOLDER}/chatops.yaml"
+    program = "chatops" if shutil.which("chatops") else sys.argv[0]  # `make demo` runs it from an environment
+    command = f"{program} -c {FOLDER}/chatops.yaml"
     call.say(f"the chat still runs at {url}\n  {command} monitor   looks again\n  {command} remove --purge   ends it")
     return code
 
