@@ -152,10 +152,13 @@ def level_of(text: str, otherwise: Level = "info") -> Level:
     return _WORDS.get(word) or ("warning" if word.endswith("warning") else "error")
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _word(value: Any) -> str:
     if isinstance(value, str) and value and " " not in value and '"' not in value:
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value) if type(value) is int else _COMPACT.encode(value)
 
 
 # ---------------------------------------------------------------- JSON
