@@ -33,12 +33,12 @@ _RUNNER = r"""
 note() { printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "$(date +%s)" "$1" "$2" "${3-}" >>"$journal"; }
 case $(awk -W version 2>&1 </dev/null) in mawk*) lively="-W interactive" ;; *) lively="" ;; esac # it waits for 4 KiB
 encode() {
-  LC_ALL=C awk $lively -v step="$1" '{
+  LC_ALL=C awk $lively -v step="$1" -v ORS= '{
     line = substr($0, 1, 65536)
     gsub(/[\\"]/, "\\\\&", line)
     gsub(/\t/, "\\t", line)
     gsub(/[\001-\037]/, "?", line)
-    printf "{\"event\":\"output\",\"step\":\"%s\",\"line\":\"%s\"}\n", step, line
+    print "{\"event\":\"output\",\"step\":\"" step "\",\"line\":\"" line "\"}\n" # one write: others append, too
     fflush()
   }' >>"$journal"
 }
