@@ -1,14 +1,14 @@
 // The chat server's entry: reads the environment, starts, and stops on the first signal.
 import { Chat } from './src/chat.js'
 import { readConfig } from './src/config.js'
-import { createHttp } from './src/http.js'
+import { createServers } from './src/http.js'
 import { listen, stopOnSignal } from './src/lifecycle.js'
 import { createLog } from './src/log.js'
 
 const config = readConfig(process.env)
 const log = createLog(config)
 const chat = new Chat(config, log)
-const { server, operations } = createHttp(chat)
+const { server, operations } = createServers(chat)
 
 try {
   if (operations) await listen(operations, config.opsSocket)
@@ -17,7 +17,7 @@ try {
   log.fatal({ error: error.message }, 'cannot listen')
   process.exit(1)
 }
-stopOnSignal(chat, server, operations)
+stopOnSignal(chat, [server, operations].filter(Boolean))
 chat.start()
 log.info({ port: config.port }, 'listening')
 process.send?.('ready')

@@ -4,14 +4,6 @@ import { timed } from './metrics.js'
 
 const CHANNEL = 'chat:room:'
 
-/** What a process without Redis has: nobody to tell. */
-export class SilentBus {
-  publish() {}
-  async watch() {}
-  unwatch() {}
-  async close() {}
-}
-
 /**
  * Publishes and receives hints. `heard(room, {first, texts, committed})` gets the other processes' messages, `first`
  * being the seq of the first text, or 0 where the texts are not stored ones; `reconnected()` says hints may be lost.
@@ -22,25 +14,18 @@ export class RedisBus {
 
   constructor({ config, log, metrics, heard, reconnected }) {
     Object.assign(this, { log, metrics, heard, instance: config.instance })
-    this.#publisher = this.#client(config)
-    this.#subscriber = this.#client(config)
-    this.#subscriber.on('ready', reconnected)
-  }
-
-  start() {
-    for (const client of [this.#publisher, this.#subscriber]) client.connect().catch(() => {})
+    this.#publisher = this.#connect(config)
+    this.#subscriber = this.#connect(config).on('ready', reconnected)
   }
 
   publish(room, first, texts, committed) {
     const hint = [`${this.instance} ${first} ${committed}`, ...texts].join('\n')
-    timed(this.metrics.redisSeconds, 'publish', () => this.#publisher.publish(CHANNEL + room, hint))
-      .catch((error) => this.log.debug({ error: error.message }, 'hint not sent'))
+    timed(this.metrics.redisSeconds, 'publish', () => this.#publisher.publish(CHANNEL + room, hint)).catch(() => {})
   }
 
-  /** Resolves when hints for `room` arrive, or without them while Redis is away: `reconnected` is the time to ask again. */
+  /** Resolves when hints for `room` arrive, or without while Redis is away: after `reconnected` ask again. */
   async watch(room) {
-    await this.#subscriber.subscribe(CHANNEL + room, this.#receive)
-      .catch((error) => this.log.debug({ error: error.message }, 'not subscribed yet'))
+    await this.#subscriber.subscribe(CHANNEL + room, this.#receive).catch(() => {})
   }
 
   unwatch(room) {
@@ -52,7 +37,7 @@ export class RedisBus {
     await timed(this.metrics.redisSeconds, 'ping', () => this.#publisher.ping())
   }
 
-  async close() {
+  close() {
     for (const client of [this.#publisher, this.#subscriber]) client.destroy()
   }
 
@@ -64,8 +49,8 @@ export class RedisBus {
     this.heard(channel.slice(CHANNEL.length), { first: Number(first), texts, committed: Number(committed) })
   }
 
-  /** No offline queue: hints must not pile up while Redis is away. Heroku's chain is self-signed: accepted here only. */
-  #client({ redisUrl, onHeroku }) {
+  /** Without an offline queue hints do not pile up. Heroku's chain is self-signed: accepted here only. */
+  #connect({ redisUrl, onHeroku }) {
     const client = createClient({
       url: redisUrl,
       disableOfflineQueue: true,
@@ -78,6 +63,8 @@ export class RedisBus {
         ...(onHeroku && redisUrl.startsWith('rediss:') && { rejectUnauthorized: false }),
       },
     })
-    return client.on('error', (error) => this.log.debug({ error: error.message }, 'redis connection'))
+    client.on('error', (error) => this.log.debug({ error: error.message }, 'redis connection'))
+    client.connect().catch(() => {})
+    return client
   }
 }

@@ -3,15 +3,20 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame } from './fanout.js'
 import { TokenBucket } from './limits.js'
-import { FrameError, MAX_ROOMS, parseFrame, readAfter, readName, readRoom, readRooms, readSend } from './protocol.js'
+import {
+  FrameError, MAX_ROOMS, parseFrame, readAfter, readCid, readName, readRoom, readRooms, readSend,
+} from './protocol.js'
 import { readToken } from './token.js'
-import { Unavailable } from './writer.js'
 
 const HELLO_MS = 10_000
-const RETRY_MS = 2000
 const BURST_SECONDS = 4
 const FRAMES_PER_MESSAGE = 5
 const PING = Buffer.from([0x89, 0])
+// What `chat_messages_received_total` calls a refusal; whatever else is refused is `invalid`.
+const RESULTS = { rate_limited: 'rate_limited', unavailable: 'unavailable' }
+const NO_HISTORY = {
+  type: 'error', code: 'unavailable', message: 'the history is not available now', retry_after_ms: 2000,
+}
 
 export class Client {
   rooms = new Set()
@@ -19,14 +24,13 @@ export class Client {
   expires = Infinity
   closing = false
   #alive = true
-  #typed = -Infinity
   #helloTimer
 
   constructor(chat, ws, socket) {
     const { messagesPerSecond: rate, maxBuffered } = chat.config
     Object.assign(this, { chat, ws, socket, allowance: maxBuffered })
-    this.messages = new TokenBucket(rate, rate * BURST_SECONDS)
-    this.frames = new TokenBucket(rate * FRAMES_PER_MESSAGE, rate * FRAMES_PER_MESSAGE * BURST_SECONDS)
+    this.messages = new TokenBucket(rate, BURST_SECONDS)
+    this.frames = new TokenBucket(rate * FRAMES_PER_MESSAGE, BURST_SECONDS)
     this.#helloTimer = setTimeout(() => this.close(1008, 'no hello'), HELLO_MS)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
     ws.on('pong', () => { this.#alive = true })
@@ -37,9 +41,10 @@ export class Client {
     if (this.ws.readyState !== this.ws.OPEN) return false
     const waiting = this.socket.writableLength
     if (waiting === 0) this.allowance = this.chat.config.maxBuffered
-    else if (waiting > this.allowance) return this.#cut()
-    this.socket.write(bytes)
-    return true
+    if (waiting <= this.allowance) return this.socket.write(bytes) || true
+    this.chat.metrics.slowConsumers.inc()
+    this.ws.terminate()
+    return false
   }
 
   send(frame) {
@@ -47,7 +52,7 @@ export class Client {
   }
 
   /** A history may be larger than what a slow reader is allowed: it raises the allowance until it is read. */
-  history({ text }) {
+  history(text) {
     const bytes = encodeFrame(text)
     this.write(bytes)
     this.allowance = Math.max(this.allowance, this.chat.config.maxBuffered + bytes.length)
@@ -55,7 +60,8 @@ export class Client {
 
   /** Resolves when the client has read enough to get another history. */
   async drained() {
-    while (this.ws.readyState === this.ws.OPEN && this.socket.writableLength > this.chat.config.maxBuffered) await sleep(50)
+    const { ws, socket, chat } = this
+    while (ws.readyState === ws.OPEN && socket.writableLength > chat.config.maxBuffered) await sleep(50)
   }
 
   close(code, reason) {
@@ -77,113 +83,85 @@ export class Client {
     for (const room of this.rooms) this.chat.rooms.leave(this, room)
   }
 
-  #cut() {
-    this.chat.metrics.slowConsumers.inc()
-    this.ws.terminate()
-    return false
-  }
-
-  #receive(data, isBinary) {
+  async #receive(data, isBinary) {
     if (this.closing) return
     this.#alive = true
     if (this.frames.take() > 0) return this.close(1008, 'too many frames')
+    let frame
     try {
       if (isBinary) throw new FrameError('frames are text')
-      this.#act(parseFrame(data))
+      frame = parseFrame(data)
+      await this.#act(frame)
     } catch (error) {
       if (!(error instanceof FrameError)) throw error
-      this.#refuse(error.code, error.message, { cid: error.cid })
+      this.#refuse(error, readCid(frame?.cid))
     }
+  }
+
+  #refuse({ message, code, retryAfterMs }, cid) {
+    this.chat.metrics.received.inc({ result: RESULTS[code] ?? 'invalid' })
+    this.send({ type: 'error', code, message, retry_after_ms: retryAfterMs, cid })
+    if (code === 'unauthorized') this.close(1008, code)
   }
 
   #act(frame) {
     if (this.name === undefined && frame.type !== 'hello') throw new FrameError('say hello first')
     switch (frame.type) {
       case 'hello': return this.#hello(frame)
-      case 'send': return this.#send(frame)
+      case 'send': return this.#send(readSend(frame))
       case 'join': return this.#join(readRoom(frame.room), readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, readRoom(frame.room))
-      case 'typing': return this.#typing(frame)
+      case 'typing': return this.#typing(readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: frame.t })
       case 'pong': return undefined
       default: throw new FrameError('unknown frame type')
     }
   }
 
-  #refuse(code, message, more = {}) {
-    if (code === 'bad_frame' || code === 'too_large') this.chat.metrics.received.inc({ result: 'invalid' })
-    this.send({ type: 'error', code, message, ...more })
-  }
-
   #hello(frame) {
     if (this.name !== undefined) throw new FrameError('hello came twice')
-    const rooms = readRooms(frame.rooms ?? {})
-    const name = this.#identify(frame)
-    if (name === undefined) return
+    const rooms = readRooms(frame.rooms)
+    const { name, expires } = this.#identify(frame)
+    this.name = readName(name)
+    this.expires = expires
     clearTimeout(this.#helloTimer)
-    this.#helloTimer = undefined
-    this.name = name
     const { worker, release, heartbeatMs } = this.chat.config
-    this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name })
+    this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of rooms) this.#join(room, after)
   }
 
-  /** The name of a valid token; without one the name the client gives itself, where that is enough. */
+  /** What a valid token says; without one the name the client gives itself, where that is enough. */
   #identify({ name, token }) {
     const { sessionSecret, requireToken } = this.chat.config
-    if (!sessionSecret || (!token && !requireToken)) return readName(name)
+    if (!sessionSecret || (!token && !requireToken)) return { name, expires: Infinity }
     const known = readToken(token, sessionSecret)
-    if (known) {
-      this.expires = known.expires
-      return readName(known.name)
-    }
+    if (known) return known
     this.chat.metrics.rejected.inc({ reason: 'auth' })
     this.chat.log.warn({ event: 'unauthorized' }, 'token refused')
-    this.#refuse('unauthorized', 'the token is missing, wrong or too old')
-    this.close(1008, 'unauthorized')
+    throw new FrameError('the token is missing, wrong or too old', 'unauthorized')
   }
 
   #join(room, after) {
+    if (this.rooms.size >= MAX_ROOMS && !this.rooms.has(room)) throw new FrameError(`more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
-    if (this.rooms.size > MAX_ROOMS) {
-      this.rooms.delete(room)
-      throw new FrameError(`more than ${MAX_ROOMS} rooms`)
-    }
-    if (!this.chat.dependencies.isUp('store')) {
-      this.#refuse('unavailable', 'the history is not available now', { retry_after_ms: RETRY_MS })
-    }
+    if (!this.chat.dependencies.isUp('store')) this.send(NO_HISTORY)
     this.chat.rooms.join(this, room, after)
   }
 
-  #send(frame) {
-    const { room, cid, text } = readSend(frame)
-    if (!this.rooms.has(room)) throw new FrameError('join the room first', 'bad_frame', cid)
+  async #send({ room, cid, text }) {
+    if (!this.rooms.has(room)) throw new FrameError('join the room first')
     const wait = this.messages.take()
-    if (wait === 0) return this.#store({ room, sender: this.name, cid, text })
-    this.chat.metrics.received.inc({ result: 'rate_limited' })
-    this.#refuse('rate_limited', 'too many messages', { retry_after_ms: wait, cid })
-  }
-
-  async #store(entry) {
-    const { cid, room } = entry
+    if (wait > 0) throw new FrameError('too many messages', 'rate_limited', wait)
     const { received, ackSeconds } = this.chat.metrics
-    const started = performance.now()
-    try {
-      const { seq, duplicate } = await this.chat.writer.submit(entry)
-      received.inc({ result: duplicate ? 'duplicate' : 'ok' })
-      ackSeconds.observe((performance.now() - started) / 1000)
-      this.send({ type: 'ack', cid, room, seq })
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error
-      received.inc({ result: 'unavailable' })
-      this.#refuse('unavailable', 'the message could not be stored', { retry_after_ms: RETRY_MS, cid })
-    }
+    const end = ackSeconds.startTimer()
+    const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
+    end()
+    received.inc({ result: duplicate ? 'duplicate' : 'ok' })
+    this.send({ type: 'ack', cid, room, seq })
   }
 
-  #typing(frame) {
-    const now = performance.now()
-    if (now - this.#typed < 1000) return
-    this.#typed = now
-    this.chat.rooms.typing(this, readRoom(frame.room))
+  /** Costs as much as a message, because it goes to as many. */
+  #typing(room) {
+    if (this.messages.take() === 0) this.chat.rooms.typing(this, room)
   }
 }

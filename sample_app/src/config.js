@@ -1,12 +1,10 @@
 // What the environment asks for, as one frozen object; everything has a default.
 import os from 'node:os'
 
-const MEBIBYTE = 1024 * 1024
-
 /** Read the settings from `env`; throws when a value makes no sense. */
 export function readConfig(env) {
   if (env.REQUIRE_TOKEN === '1' && !env.SESSION_SECRET) throw new Error('REQUIRE_TOKEN=1 needs SESSION_SECRET')
-  const port = readPort(env.PORT ?? '3000')
+  const port = /\D/.test(env.PORT ?? '') ? env.PORT : readCount(env, 'PORT', 3000, 65_535)
   return Object.freeze({
     port,
     opsSocket: env.OPS_SOCKET,
@@ -23,29 +21,19 @@ export function readConfig(env) {
     trustForwardedFor: typeof port === 'string' || env.DYNO !== undefined,
     sessionSecret: env.SESSION_SECRET,
     requireToken: env.REQUIRE_TOKEN === '1',
-    allowedOrigins: readList(env.ALLOWED_ORIGINS),
+    allowedOrigins: env.ALLOWED_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()),
     echoPath: env.ECHO_PATH === '1',
     maxConnections: readCount(env, 'MAX_CONNECTIONS', 20_000),
     maxConnectionsPerAddress: readCount(env, 'MAX_CONNECTIONS_PER_ADDRESS', 500),
     messagesPerSecond: readCount(env, 'MESSAGES_PER_SECOND', 10),
-    maxBuffered: MEBIBYTE,
+    maxBuffered: 1024 * 1024,
     maxPayload: 32 * 1024,
     heartbeatMs: 25_000,
   })
 }
 
-function readPort(text) {
-  if (!/^\d+$/.test(text)) return text
-  if (Number(text) > 65_535) throw new Error(`PORT is no port: ${text}`)
-  return Number(text)
-}
-
-function readCount(env, name, fallback) {
-  const value = Number(env[name] ?? fallback)
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} is no positive whole number: ${env[name]}`)
+function readCount(env, name, fallback, most = Infinity) {
+  const value = Number(env[name] || fallback)
+  if (!Number.isInteger(value) || value < 1 || value > most) throw new Error(`${name} makes no sense: ${env[name]}`)
   return value
-}
-
-function readList(text) {
-  return text ? text.split(',').map((item) => item.trim().toLowerCase()) : undefined
 }

@@ -26,38 +26,29 @@ export class Fanout {
     if (this.#dirty.size === 0) setImmediate(() => this.#flush())
     this.#dirty.add(room)
     for (const text of texts) room.outgoing.push(encodeFrame(text))
-    if (committed !== undefined) room.outgoingSince ??= committed
+    room.outgoingSince ??= committed
   }
 
   /** Write out what one room has queued, so that a member who joins now does not get it a second time. */
   flushRoom(room) {
     if (!this.#dirty.delete(room)) return
-    const bytes = room.outgoing.length === 1 ? room.outgoing[0] : Buffer.concat(room.outgoing)
+    const { deliveries, dropped, fanoutSeconds } = this.#metrics
+    const bytes = Buffer.concat(room.outgoing)
     const members = room.members.size
     let written = 0
     for (const member of room.members) if (member.write(bytes)) written += 1
-    this.#count(room, written, members - written)
+    deliveries.inc(written * room.outgoing.length)
+    dropped.inc({ reason: 'slow_consumer' }, (members - written) * room.outgoing.length)
+    if (room.outgoingSince) fanoutSeconds.observe(Math.max(0, Date.now() - room.outgoingSince) / 1000)
     room.outgoing = []
     room.outgoingSince = undefined
   }
 
-  #flush() {
-    const corked = this.#dirty.size > 1 ? this.#cork() : []
-    for (const room of this.#dirty) this.flushRoom(room)
-    for (const member of corked) member.socket.uncork()
-  }
-
   /** Members of several rooms get one write too: their sockets are held until all rooms are flushed. */
-  #cork() {
-    const members = new Set()
-    for (const room of this.#dirty) for (const member of room.members) members.add(member)
+  #flush() {
+    const members = this.#dirty.size > 1 ? new Set([...this.#dirty].flatMap((room) => [...room.members])) : []
     for (const member of members) member.socket.cork()
-    return members
-  }
-
-  #count(room, written, missed) {
-    this.#metrics.deliveries.inc(written * room.outgoing.length)
-    if (missed > 0) this.#metrics.dropped.inc({ reason: 'slow_consumer' }, missed * room.outgoing.length)
-    if (room.outgoingSince) this.#metrics.fanoutSeconds.observe(Math.max(0, Date.now() - room.outgoingSince) / 1000)
+    for (const room of this.#dirty) this.flushRoom(room)
+    for (const member of members) member.socket.uncork()
   }
 }

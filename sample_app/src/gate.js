@@ -1,6 +1,5 @@
 // The gate before the WebSocket handshake: path, origin and capacity, refused with real HTTP answers.
 import { WebSocketServer } from 'ws'
-import { closeLabel } from './metrics.js'
 import { Client } from './client.js'
 
 const REFUSALS = {
@@ -14,24 +13,23 @@ const ECHO_MAX_PAYLOAD = 16 * 1024 * 1024
 /** The `upgrade` listener of the public server. */
 export function createGate(chat) {
   const { config, metrics, log } = chat
-  const chatServer = new WebSocketServer({ noServer: true, maxPayload: config.maxPayload, clientTracking: false })
-  const echoServer = new WebSocketServer({ noServer: true, maxPayload: ECHO_MAX_PAYLOAD, clientTracking: false })
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.maxPayload, clientTracking: false })
+  const echoes = new WebSocketServer({ noServer: true, maxPayload: ECHO_MAX_PAYLOAD, clientTracking: false })
   return (request, socket, head) => {
     const path = request.url.split('?')[0]
-    if (path === '/echo' && config.echoPath) return echoServer.handleUpgrade(request, socket, head, echo)
+    if (path === '/echo' && config.echoPath) return echoes.handleUpgrade(request, socket, head, echo)
     const address = clientAddress(request, config)
-    const reason = refusal(request, path, address, chat)
-    if (reason) {
-      metrics.rejected.inc({ reason })
-      log.warn({ event: 'rejected', reason, origin: request.headers.origin, address }, 'handshake rejected')
-      return refuse(socket, REFUSALS[reason])
-    }
-    const { origin } = request.headers
-    chatServer.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, { address, origin }))
+    const from = { origin: request.headers.origin, address }
+    const reason = refusal(chat, request.headers, path, address)
+    if (!reason) return sockets.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from))
+    metrics.rejected.inc({ reason })
+    log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
+    socket.on('error', () => {})
+    socket.end(`HTTP/1.1 ${REFUSALS[reason]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
   }
 }
 
-function refusal({ headers }, path, address, { config, limit, stopping }) {
+function refusal({ config, limit, stopping }, headers, path, address) {
   if (path !== '/ws') return 'path'
   if (!originAllowed(headers, config.allowedOrigins)) return 'origin'
   return stopping ? 'capacity' : limit.refusal(address)
@@ -41,7 +39,7 @@ function refusal({ headers }, path, address, { config, limit, stopping }) {
 export function originAllowed({ origin, host }, allowed) {
   if (origin === undefined) return true
   if (allowed) return allowed.includes(origin.toLowerCase())
-  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()
+  return host !== undefined && URL.parse(origin)?.host === host.toLowerCase()
 }
 
 /** The client's address, or undefined where it is not known or is this machine's own (a proxy's). */
@@ -51,24 +49,22 @@ export function clientAddress({ headers, socket }, { trustForwardedFor }) {
   return address === '::1' || address?.startsWith('127.') ? undefined : address
 }
 
-function refuse(socket, status) {
-  socket.on('error', () => {})
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
-function admit(chat, ws, socket, { address, origin }) {
-  const { metrics, log } = chat
+function admit(chat, ws, socket, from) {
+  const { metrics, log, limit, clients } = chat
   const client = new Client(chat, ws, socket)
   const started = performance.now()
-  chat.enter(client, address)
+  clients.add(client)
+  limit.enter(from.address)
   metrics.opened.inc()
   ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
   ws.on('close', (code) => {
     client.ended()
-    chat.left(client, address)
-    metrics.closed.inc({ code: closeLabel(code) })
+    clients.delete(client)
+    limit.leave(from.address)
+    // Codes that clients make up share one label.
+    metrics.closed.inc({ code: code < 1016 ? String(code) : 'other' })
     const seconds = Math.round((performance.now() - started) / 1000)
-    log.info({ event: 'close', code, user: client.name, origin, address, seconds }, 'client gone')
+    log.info({ event: 'close', code, user: client.name, ...from, seconds }, 'client gone')
   })
 }
 

@@ -1,72 +1,68 @@
 // The HTTP side: the page, the room history, health and metrics; and the private operations socket.
 import http from 'node:http'
-import net from 'node:net'
+import { hash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { readFiles } from './files.js'
 import { createGate } from './gate.js'
 import { createHealth } from './health.js'
-import { encodeMessage, FrameError, readRoom } from './protocol.js'
+import { encodeMessage, readRoom } from './protocol.js'
 import { readToken, sameText } from './token.js'
 
-const HEALTH_TYPE = 'application/health+json'
 const PAGE = 50
 const PAGE_MAX = 500
 const READS_MAX = 16
 const WINDOW_MAX_MS = 60_000
 // Above the 90 s for which Heroku's router keeps an idle connection, so that it is never the server who hangs up first.
 const TIMEOUTS = { keepAliveTimeout: 95_000, headersTimeout: 20_000, requestTimeout: 30_000 }
-const SECURITY = {
-  'Content-Security-Policy': "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Type': 'application/json',
+  'Content-Security-Policy':
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
+const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
+const NOT_FOUND = refusal(404, 'not found')
+const NO_ROUTE = ['GET', /^/, () => NOT_FOUND]
+const UNAVAILABLE = { ...refusal(503, 'unavailable'), headers: { 'Retry-After': '2' } }
 
 /** {server, operations}: the public server, and the private one where OPS_SOCKET asks for it. */
-export function createHttp(chat) {
+export function createServers(chat) {
   const health = createHealth(chat)
-  const server = http.createServer(TIMEOUTS, answerWith(chat, publicRoutes(chat, health)))
-  server.on('upgrade', createGate(chat))
+  const routes = publicRoutes(chat, health)
+  const server = http.createServer(TIMEOUTS, listener(chat, routes)).on('upgrade', createGate(chat))
   server.maxConnections = chat.config.maxConnections + 1000
   if (!chat.config.opsSocket) return { server }
-  return { server, operations: http.createServer(TIMEOUTS, answerWith(chat, operationsRoutes(chat, health))) }
+  return { server, operations: http.createServer(TIMEOUTS, listener(chat, operationsRoutes(chat, health))) }
 }
 
-/** Stop listening without hanging up on kept-alive connections, as http.Server.close would. */
-export function stopListening(server) {
-  return new Promise((resolve) => net.Server.prototype.close.call(server, resolve))
-}
-
-/** A listener that runs the first route {GET|POST, pattern, answer(request, url, match)} that fits. */
-function answerWith(chat, routes) {
+/** Answers with {status, body, headers} of the first of the routes [method, pattern, answer(request, match, query)]. */
+function listener(chat, routes) {
   return async (request, response) => {
-    if (chat.draining || chat.stopping) response.setHeader('Connection', 'close')
     const [pathname, query] = request.url.split('?', 2)
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const [, pattern, answer] = routes.find(([verb, known]) => verb === method && known.test(pathname)) ?? NO_ROUTE
     try {
-      respond(request, response, await route(routes, request, { pathname, searchParams: new URLSearchParams(query) }))
+      respond(chat, request, response, await answer(request, pathname.match(pattern), new URLSearchParams(query)))
     } catch (error) {
       chat.log.error({ error: error.message, path: pathname }, 'request failed')
-      respond(request, response, { status: 500, body: { error: 'internal' } })
+      respond(chat, request, response, refusal(500, 'internal'))
     }
   }
 }
 
-async function route(routes, request, url) {
-  const method = request.method === 'HEAD' ? 'GET' : request.method
-  for (const [verb, pattern, answer] of routes) {
-    const match = verb === method && pattern.exec(url.pathname)
-    const result = match && (await answer(request, url, match))
-    if (result) return result
-  }
-  return { status: 404, body: { error: 'not found' } }
+function refusal(status, error) {
+  return { status, body: { error } }
 }
 
-function respond(request, response, { status = 200, body, type = 'application/json', headers }) {
-  const bytes = Buffer.from(typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body)
-  const length = status === 304 ? {} : { 'Content-Length': bytes.length }
-  response.writeHead(status, { 'Content-Type': type, ...length, 'Cache-Control': 'no-store', ...SECURITY, ...headers })
-  response.end(request.method === 'HEAD' || status === 304 ? undefined : bytes)
+function respond({ draining, stopping }, request, response, { status = 200, body, headers }) {
+  const bytes = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
+  if (draining || stopping) response.setHeader('Connection', 'close')
+  if (status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes))
+  response.writeHead(status, { ...HEADERS, ...headers }).end(request.method === 'HEAD' ? '' : bytes)
 }
 
 function publicRoutes(chat, health) {
@@ -74,80 +70,85 @@ function publicRoutes(chat, health) {
   const files = readFiles(path.join(import.meta.dirname, '..', 'public'))
   const trusted = (request) => opsToken && sameText(request.headers.authorization ?? '', `Bearer ${opsToken}`)
   return [
-    ['GET', /^\/health$/, (request) => healthAnswer(trusted(request) ? health.full() : health.bare())],
+    ['GET', /^\/health$/, (request) => healthAnswer(health(trusted(request)))],
     ['GET', /^\/live$/, () => ({ body: { status: 'pass' } })],
-    ['GET', /^\/metrics$/, (request) => trusted(request) && metricsAnswer(chat)],
+    ['GET', /^\/metrics$/, (request) => (trusted(request) ? metricsAnswer(chat) : NOT_FOUND)],
     ['GET', /^\/api\/rooms\/([^/]+)\/messages$/, createHistory(chat)],
-    ['GET', /^/, (request, url) => fileAnswer(request, files.get(url.pathname))],
+    ['GET', /^/, (request, { input }) => fileAnswer(request, files.get(input))],
   ]
 }
 
 function operationsRoutes(chat, health) {
   return [
-    ['GET', /^\/health$/, () => healthAnswer(health.full())],
+    ['GET', /^\/health$/, () => healthAnswer(health(true))],
     ['GET', /^\/metrics$/, () => metricsAnswer(chat)],
-    ['POST', /^\/drain$/, (request, url) => {
-      const windowMs = Number(url.searchParams.get('window_ms') ?? 0)
-      if (!(windowMs >= 0 && windowMs <= WINDOW_MAX_MS)) return { status: 400, body: { error: 'window_ms is 0 to 60000' } }
+    ['POST', /^\/drain$/, (request, match, query) => {
+      const windowMs = Number(query.get('window_ms'))
+      if (!(windowMs >= 0 && windowMs <= WINDOW_MAX_MS)) return refusal(400, 'window_ms is 0 to 60000')
       return { body: { connections: chat.handOver(windowMs) } }
     }],
-    ['POST', /^\/undrain$/, () => {
-      chat.takeBack()
-      return { body: { connections: chat.clients.size } }
-    }],
+    ['POST', /^\/undrain$/, () => ({ body: { connections: chat.takeBack() } })],
   ]
 }
 
-function healthAnswer(health) {
-  return { status: health.status === 'fail' ? 503 : 200, type: HEALTH_TYPE, body: health }
+function healthAnswer(body) {
+  return { status: body.status === 'fail' ? 503 : 200, body, headers: { 'Content-Type': 'application/health+json' } }
 }
 
 async function metricsAnswer({ metrics: { registry } }) {
-  return { type: registry.contentType, body: await registry.metrics() }
+  return { body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }
 }
 
-function fileAnswer(request, file) {
-  if (!file) return undefined
-  const headers = { ETag: file.tag, 'Cache-Control': 'no-cache' }
-  if (request.headers['if-none-match'] === file.tag) return { status: 304, body: '', type: file.type, headers }
-  return { body: file.body, type: file.type, headers }
+/** URL path -> {body, headers} for the page's flat directory, read once so that no request can name any other file. */
+function readFiles(directory) {
+  const names = existsSync(directory) ? readdirSync(directory).filter((name) => path.extname(name) in TYPES) : []
+  const files = new Map(names.map((name) => [`/${name}`, readFile(path.join(directory, name))]))
+  return files.set('/', files.get('/index.html'))
+}
+
+function readFile(file) {
+  const body = readFileSync(file)
+  const type = `${TYPES[path.extname(file)]}; charset=utf-8`
+  const tag = `"${hash('sha256', body, 'base64url')}"`
+  return { body, headers: { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag } }
+}
+
+function fileAnswer(request, file = NOT_FOUND) {
+  const known = file.headers && request.headers['if-none-match'] === file.headers.ETag
+  return known ? { ...file, status: 304, body: '' } : file
 }
 
 /** The stored messages of a room; a bounded number of readers at a time, and with REQUIRE_TOKEN only with a token. */
 function createHistory({ store, config, dependencies }) {
   let reads = 0
-  return async (request, url, match) => {
-    const bearer = request.headers.authorization?.replace(/^Bearer /, '')
-    if (config.requireToken && !readToken(bearer, config.sessionSecret)) return { status: 401, body: { error: 'no valid token' } }
-    const query = readQuery(url, match[1])
-    if (!query) return { status: 400, body: { error: 'bad room, after or limit' } }
-    if (reads >= READS_MAX || !dependencies.isUp('store')) return unavailable()
+  return async ({ headers }, [, encodedRoom], query) => {
+    const token = headers.authorization?.replace(/^Bearer /, '')
+    if (config.requireToken && !readToken(token, config.sessionSecret)) return refusal(401, 'no valid token')
+    const asked = readQuery(encodedRoom, query)
+    if (!asked) return refusal(400, 'bad room, after or limit')
+    if (reads >= READS_MAX || !dependencies.isUp('store')) return UNAVAILABLE
     reads += 1
     try {
-      const { room, after, limit } = query
+      const { room, after, limit } = asked
       const rows = await (after === null ? store.newest(room, limit) : store.after(room, after, limit))
       return { body: `{"room":${JSON.stringify(room)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
     } catch (error) {
       dependencies.failed('store', error)
-      return unavailable()
+      return UNAVAILABLE
     } finally {
       reads -= 1
     }
   }
 }
 
-function readQuery({ searchParams }, encodedRoom) {
-  const [after, limit] = ['after', 'limit'].map((name) => searchParams.get(name))
-  const count = Number(limit ?? PAGE)
-  if (!/^\d{0,15}$/.test(after ?? '') || !Number.isInteger(count) || count < 1 || count > PAGE_MAX) return undefined
+/** {room, after, limit} where they make sense, else undefined. */
+function readQuery(encodedRoom, query) {
+  const after = query.get('after')
+  const limit = Number(query.get('limit') ?? PAGE)
+  if (!/^\d{0,15}$/.test(after ?? '') || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) return undefined
   try {
-    return { room: readRoom(decodeURIComponent(encodedRoom)), after: after === null ? null : Number(after), limit: count }
-  } catch (error) {
-    if (error instanceof FrameError || error instanceof URIError) return undefined
-    throw error
+    return { room: readRoom(decodeURIComponent(encodedRoom)), after: after === null ? null : Number(after), limit }
+  } catch {
+    return undefined
   }
-}
-
-function unavailable() {
-  return { status: 503, body: { error: 'unavailable' }, headers: { 'Retry-After': '2' } }
 }

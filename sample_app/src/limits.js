@@ -1,9 +1,9 @@
 // Limits: a token bucket for what a connection sends, and a count of connections per address.
 
-/** Holds up to `burst` tokens and gains `rate` a second. */
+/** Holds `seconds` worth of tokens and gains `rate` a second. */
 export class TokenBucket {
-  constructor(rate, burst) {
-    Object.assign(this, { rate, burst, tokens: burst, since: performance.now() })
+  constructor(rate, seconds) {
+    Object.assign(this, { rate, burst: rate * seconds, tokens: rate * seconds, since: performance.now() })
   }
 
   /** Take one token: 0, or the milliseconds until there is one. */
@@ -19,8 +19,8 @@ export class TokenBucket {
 
 /** Counts connections, in all and per address; an unknown address (undefined) counts in all only. */
 export class ConnectionLimit {
-  #counts = new Map()
-  total = 0
+  #addresses = new Map()
+  #total = 0
 
   constructor(maxTotal, maxPerAddress) {
     Object.assign(this, { maxTotal, maxPerAddress })
@@ -28,19 +28,22 @@ export class ConnectionLimit {
 
   /** Why a connection from `address` must be refused, or undefined. */
   refusal(address) {
-    if (this.total >= this.maxTotal) return 'capacity'
-    return (this.#counts.get(address) ?? 0) >= this.maxPerAddress ? 'rate' : undefined
+    if (this.#total >= this.maxTotal) return 'capacity'
+    return this.#addresses.get(address) >= this.maxPerAddress ? 'rate' : undefined
   }
 
   enter(address) {
-    this.total += 1
-    if (address) this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1)
+    this.#count(address, 1)
   }
 
   leave(address) {
-    this.total -= 1
-    const left = (this.#counts.get(address) ?? 0) - 1
-    if (left > 0) this.#counts.set(address, left)
-    else this.#counts.delete(address)
+    this.#count(address, -1)
+  }
+
+  #count(address, change) {
+    this.#total += change
+    const count = (this.#addresses.get(address) ?? 0) + change
+    if (address === undefined || count === 0) this.#addresses.delete(address)
+    else this.#addresses.set(address, count)
   }
 }

@@ -2,7 +2,7 @@
 import { encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
-export const TAIL = 500
+const TAIL = 500
 const PAGE = 50
 const NAMES = 100
 
@@ -10,66 +10,47 @@ export class Room {
   members = new Set()
   outgoing = []
   outgoingSince = undefined
+  /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
-  emptySince = Date.now()
+  idlePulses = 0
+  quietUntil = 0
   elsewhere = []
-  #names = new Map()
   #tail = []
   #reading = undefined
   #stale = false
   #presence = ''
 
-  constructor(name, { store, fanout, log }) {
+  constructor(name, store, fanout, log) {
     Object.assign(this, { name, store, fanout, log })
-  }
-
-  /** Read the newest messages; from then on the room follows the store. */
-  async load() {
-    const rows = await this.store.newest(this.name, TAIL)
-    this.#tail = rows.map(encodeMessage)
-    this.last = rows.at(-1)?.seq ?? 0
-    if (this.#stale) await this.catchUp()
   }
 
   /** Take messages numbered from `first` on; whatever came before is skipped, and a hole is read from the store. */
   offer(first, texts, committed) {
-    if (this.last === undefined) this.#stale = true
-    else if (first > this.last + 1) this.catchUp()
+    if (this.last === undefined || first > this.last + 1) this.catchUp()
     else this.#accept(texts.slice(this.last + 1 - first), committed)
   }
 
   /** Read on in the store until nothing newer is there, one reader at a time; resolves to whether that succeeded. */
   catchUp() {
     this.#stale = true
-    if (this.last === undefined) return false
     this.#reading ??= this.#readAll().finally(() => { this.#reading = undefined })
     return this.#reading
   }
 
-  /** The store is behind what was read from it, so it was lost or restored: start over with what it has now. */
-  async startOver() {
-    await this.load()
-    for (const member of this.members) member.history(this.#page())
+  /** The store is behind what was read from it, so it was lost or restored: take what it has now. */
+  startOver() {
+    this.last = undefined
+    return this.catchUp()
   }
 
   admit(client, after) {
     this.fanout.flushRoom(this)
-    const history = this.#since(after)
-    client.history(history)
-    if (!this.members.has(client)) {
-      this.members.add(client)
-      this.#names.set(client.name, (this.#names.get(client.name) ?? 0) + 1)
-    }
-    client.write(encodeFrame(this.#names.size > NAMES && this.#presence ? this.#presence : this.#presenceText()))
-    return history
-  }
-
-  dismiss(client) {
-    if (!this.members.delete(client)) return
-    const left = this.#names.get(client.name) - 1
-    if (left > 0) this.#names.set(client.name, left)
-    else this.#names.delete(client.name)
-    if (this.members.size === 0) this.emptySince = Date.now()
+    const { messages, reset } = this.#since(after)
+    client.history(encodeHistory(this.name, messages, reset))
+    this.members.add(client)
+    client.write(encodeFrame(this.members.size > NAMES && this.#presence ? this.#presence : this.#presenceText()))
+    const replayed = after !== null && messages.length > 0
+    return { count: messages.length, outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' }
   }
 
   /** A frame that is not kept, such as `typing`. */
@@ -80,15 +61,17 @@ export class Room {
 
   /** Who is here, for the other processes: at most the first names, and how many there are. */
   present() {
-    return { room: this.name, names: this.#names.keys().take(NAMES).toArray(), total: this.#names.size }
+    const names = new Set()
+    for (const { name } of this.members) names.add(name)
+    return { room: this.name, names: [...names].slice(0, NAMES), total: names.size }
   }
 
   /** Tell the members who is in the room, where that has changed. */
-  announce() {
+  announce(elsewhere) {
+    this.elsewhere = elsewhere
     const text = this.#presenceText()
-    if (text === this.#presence) return
+    if (text !== this.#presence) this.fanout.push(this, [text])
     this.#presence = text
-    this.fanout.push(this, [text])
   }
 
   async #readAll() {
@@ -103,10 +86,18 @@ export class Room {
 
   async #readOn() {
     this.#stale = false
+    if (this.last === undefined) return this.#begin(await this.store.newest(this.name, TAIL))
     const rows = await this.store.after(this.name, this.last, TAIL)
     this.#stale ||= rows.length === TAIL
     const fresh = rows.filter(({ seq }) => seq > this.last)
     if (fresh.length > 0) this.#accept(fresh.map(encodeMessage), Date.parse(fresh[0].time))
+  }
+
+  /** Where there are members already, they have seen messages that the store has lost. */
+  #begin(rows) {
+    this.#tail = rows.map(encodeMessage)
+    this.last = rows.at(-1)?.seq ?? 0
+    for (const member of this.members) member.history(encodeHistory(this.name, this.#tail.slice(-PAGE), true))
   }
 
   #accept(texts, committed) {
@@ -119,15 +110,10 @@ export class Room {
 
   /** What a client that has seen `after` is missing; more than the tail, or a number of a lost store, is a reset. */
   #since(after) {
-    const missing = after === null ? 0 : this.last - after
-    if (after === null || missing < 0 || missing > Math.min(TAIL, this.#tail.length)) return this.#page(after !== null)
-    const messages = missing === 0 ? [] : this.#tail.slice(-missing)
-    return { text: encodeHistory(this.name, messages, false), count: messages.length, outcome: missing ? 'replayed' : 'none' }
-  }
-
-  #page(reset = true) {
-    const messages = this.#tail.slice(-PAGE)
-    return { text: encodeHistory(this.name, messages, reset), count: messages.length, outcome: reset ? 'reset' : 'none' }
+    const missing = this.last - after
+    const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
+    const count = after === null || reset ? PAGE : missing
+    return { messages: count === 0 ? [] : this.#tail.slice(-count), reset }
   }
 
   #presenceText() {
@@ -135,7 +121,6 @@ export class Room {
     const names = new Set(groups.flatMap((group) => group.names))
     const whole = groups.every((group) => group.names.length === group.total)
     const total = whole ? names.size : groups.reduce((sum, group) => sum + group.total, 0)
-    const members = [...names].sort().slice(0, NAMES)
-    return JSON.stringify({ type: 'presence', room: this.name, members, total })
+    return JSON.stringify({ type: 'presence', room: this.name, members: [...names].sort().slice(0, NAMES), total })
   }
 }

@@ -1,5 +1,6 @@
 // The rooms this process serves: joined by clients, fed by commits and hints, kept honest by a look at the store.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Fanout } from './fanout.js'
 import { encodeMessage } from './protocol.js'
 import { Room } from './room.js'
 
@@ -8,20 +9,17 @@ const VERSION_MS = 20
 const RETRY_MS = 500
 const PRESENCE_REFRESH_MS = 15_000
 const PRESENCE_LIFE_MS = 45_000
-const KEEP_EMPTY_MS = 30_000
+const KEEP_PULSES = 30
 const TYPING_MAX = 100
 
 export class Rooms {
-  bus
   #rooms = new Map()
-  #loading = new Map()
-  #timers = []
-  #announced = 0
-  #changed = false
+  #announced = { text: '[]', time: 0 }
   #version
 
-  constructor({ config, store, fanout, metrics, log }) {
-    Object.assign(this, { config, store, fanout, metrics, log })
+  constructor(chat) {
+    this.chat = chat
+    this.fanout = new Fanout(chat.metrics)
   }
 
   get size() {
@@ -29,32 +27,29 @@ export class Rooms {
   }
 
   start() {
-    this.#timers.push(setInterval(() => this.#pulse(), PULSE_MS))
-    if (this.store.version && !this.config.redisUrl) this.#timers.push(setInterval(() => this.#watchVersion(), VERSION_MS))
+    setInterval(() => this.#pulse(), PULSE_MS)
+    if (this.chat.store.version && !this.chat.bus) setInterval(() => this.#watchVersion(), VERSION_MS)
   }
 
   async stop() {
-    for (const timer of this.#timers) clearInterval(timer)
-    await this.store.announce(this.config.instance, [], Date.now(), 0).catch(() => {})
+    await this.chat.store.announce(this.chat.config.instance, [], Date.now(), 0).catch(() => {})
   }
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
-    const room = await this.#get(name)
+    const room = this.#rooms.get(name) ?? this.#open(name)
     // A client that has seen more than this process must not be told to start over.
-    while (after > room.last && !(await room.catchUp())) await sleep(RETRY_MS)
+    while ((room.last === undefined || after > room.last) && !(await room.catchUp())) await sleep(RETRY_MS)
     await client.drained()
     if (!client.rooms.has(name)) return
     const { count, outcome } = room.admit(client, after)
-    this.#changed = true
-    this.metrics.resumes.inc({ outcome })
-    this.metrics.resumeMessages.inc(count)
+    this.chat.metrics.resumes.inc({ outcome })
+    this.chat.metrics.resumeMessages.inc(count)
   }
 
   leave(client, name) {
     client.rooms.delete(name)
-    this.#rooms.get(name)?.dismiss(client)
-    this.#changed = true
+    this.#rooms.get(name)?.members.delete(client)
   }
 
   /** Rows this process has stored: to its own members and, as a hint, to the other processes. */
@@ -63,7 +58,7 @@ export class Rooms {
     for (const [name, stored] of Map.groupBy(rows, (row) => row.room)) {
       const texts = stored.map(encodeMessage)
       this.#rooms.get(name)?.offer(stored[0].seq, texts, now)
-      this.bus.publish(name, stored[0].seq, texts, now)
+      this.chat.bus?.publish(name, stored[0].seq, texts, now)
     }
   }
 
@@ -79,7 +74,7 @@ export class Rooms {
     if (!room?.members.has(client) || room.members.size > TYPING_MAX) return
     const text = JSON.stringify({ type: 'typing', room: name, from: client.name })
     room.whisper(text, client)
-    this.bus.publish(name, 0, [text], Date.now())
+    this.chat.bus?.publish(name, 0, [text], Date.now())
   }
 
   /** Hints may have been lost: subscribe again, and read on in the store. */
@@ -87,49 +82,36 @@ export class Rooms {
     for (const room of this.#rooms.values()) this.#follow(room)
   }
 
-  #get(name) {
-    const room = this.#rooms.get(name)
-    if (room?.last !== undefined) return room
-    if (!this.#loading.has(name)) this.#loading.set(name, this.#load(name).finally(() => this.#loading.delete(name)))
-    return this.#loading.get(name)
-  }
-
   async #follow(room) {
-    await this.bus.watch(room.name)
+    await this.chat.bus?.watch(room.name)
     await room.catchUp()
   }
 
-  async #load(name) {
-    const room = new Room(name, this)
+  #open(name) {
+    const room = new Room(name, this.chat.store, this.fanout, this.chat.log)
     this.#rooms.set(name, room)
     this.#follow(room)
-    while (room.last === undefined) {
-      await room.load().catch(() => sleep(RETRY_MS))
-    }
     return room
   }
 
-  #watchVersion() {
-    if (this.#rooms.size === 0) return
+  async #watchVersion() {
     try {
-      const version = this.store.version()
-      if (version !== this.#version) this.#compare().catch(() => {})
-      this.#version = version
+      const before = this.#version
+      this.#version = this.chat.store.version()
+      if (this.#version !== before) await this.#compare()
     } catch {
       this.#version = undefined
     }
   }
 
   async #pulse() {
-    this.#forget()
-    if (this.#rooms.size === 0 && !this.#changed) return
     try {
+      this.#forget()
       await this.#announce()
       await this.#compare()
       await this.#present()
     } catch (error) {
-      this.#changed = true
-      this.log.debug({ error: error.message }, 'rooms not compared with the store')
+      this.chat.log.debug({ error: error.message }, 'rooms not compared with the store')
     }
   }
 
@@ -137,46 +119,51 @@ export class Rooms {
     return [...this.#rooms.values()].filter((room) => room.last !== undefined)
   }
 
+  #occupied() {
+    return this.#loaded().filter((room) => room.members.size > 0)
+  }
+
   /** Read on where the store is ahead; start over where it is behind what it once said. */
   async #compare() {
     const before = this.#loaded().map((room) => [room, room.last])
-    const lasts = await this.store.lasts(before.map(([room]) => room.name))
+    if (before.length === 0) return
+    const lasts = await this.chat.store.lasts(before.map(([room]) => room.name))
     for (const [room, last] of before) {
       const stored = lasts.get(room.name) ?? 0
       if (stored > room.last) room.catchUp()
-      else if (stored < last) await room.startOver()
+      else if (stored < last) room.startOver()
     }
   }
 
+  /** Tell the other processes who is here, when that changes and before they forget it. */
   async #announce() {
     const now = Date.now()
-    if (!this.#changed && now < this.#announced + PRESENCE_REFRESH_MS) return
-    this.#changed = false
-    const occupied = this.#loaded().filter((room) => room.members.size > 0)
-    await this.store.announce(this.config.instance, occupied.map((room) => room.present()), now, now + PRESENCE_LIFE_MS)
-    this.#announced = now
+    const here = this.#occupied().map((room) => room.present())
+    const text = JSON.stringify(here)
+    if (text === this.#announced.text && (here.length === 0 || now < this.#announced.time + PRESENCE_REFRESH_MS)) return
+    await this.chat.store.announce(this.chat.config.instance, here, now, now + PRESENCE_LIFE_MS)
+    this.#announced = { text, time: now }
   }
 
   /** The larger a room, the rarer its presence frames: about 500 a second from one process. */
   async #present() {
     const now = Date.now()
-    const due = this.#loaded().filter((room) => room.members.size > 0 && now >= (room.quietUntil ?? 0))
+    const due = this.#occupied().filter((room) => now >= room.quietUntil)
     if (due.length === 0) return
-    const rows = await this.store.present(due.map((room) => room.name), now, this.config.instance)
+    const rows = await this.chat.store.present(due.map((room) => room.name), now, this.chat.config.instance)
     const elsewhere = Map.groupBy(rows, (row) => row.room)
     for (const room of due) {
-      room.elsewhere = elsewhere.get(room.name) ?? []
       room.quietUntil = now + room.members.size * 2
-      room.announce()
+      room.announce(elsewhere.get(room.name) ?? [])
     }
   }
 
   #forget() {
-    const limit = Date.now() - KEEP_EMPTY_MS
     for (const room of this.#loaded()) {
-      if (room.members.size > 0 || room.emptySince > limit) continue
+      room.idlePulses = room.members.size > 0 ? 0 : room.idlePulses + 1
+      if (room.idlePulses < KEEP_PULSES) continue
       this.#rooms.delete(room.name)
-      this.bus.unwatch(room.name)
+      this.chat.bus?.unwatch(room.name)
     }
   }
 }

@@ -27,8 +27,8 @@ test('texts lose what disguises them, and keep lines', () => {
   assert.equal(text('\ud800x'), 'x')
   assert.equal(text('e\u0301 🙂'), 'é 🙂')
   assert.equal(text('x'.repeat(4000)).length, 4000)
-  assert.throws(() => text('x'.repeat(4001)), { code: 'too_large', cid: CID })
-  for (const bad of ['', ' \n', '\u0007', 5, undefined]) assert.throws(() => text(bad), { code: 'bad_frame', cid: CID })
+  assert.throws(() => text('x'.repeat(4001)), { code: 'too_large' })
+  for (const bad of ['', ' \n', '\u0007', 5, undefined]) assert.throws(() => text(bad), { code: 'bad_frame' })
 })
 
 test('a send without a usable cid is refused', () => {

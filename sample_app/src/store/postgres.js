@@ -5,6 +5,7 @@ const TIMEOUT_MS = 5000
 
 export class PostgresDriver {
   name = 'postgres'
+  each = 'json_array_elements'
   // Two `CREATE TABLE IF NOT EXISTS` at the same moment collide in PostgreSQL.
   beforeSchema = ['SELECT pg_advisory_xact_lock(7310574)']
   #pool
@@ -49,8 +50,8 @@ export class PostgresDriver {
     }
   }
 
-  async close() {
-    await this.#pool.end()
+  close() {
+    return this.#pool.end()
   }
 }
 

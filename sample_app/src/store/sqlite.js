@@ -4,16 +4,15 @@ import path from 'node:path'
 
 // FULL: an acknowledged message outlives a power cut, at one fsync per batch.
 const SETTINGS = 'PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL'
-const STATEMENTS_MAX = 100
 
 // Calls block, so a second connection of this process that waits for the lock would wait for ever: one line for all.
 let queue = Promise.resolve()
 
 export class SqliteDriver {
   name = 'sqlite'
+  each = 'json_each'
   beforeSchema = []
   #database
-  #version
   #statements = new Map()
 
   constructor(directory) {
@@ -26,7 +25,6 @@ export class SqliteDriver {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     this.#database = new DatabaseSync(path.join(this.directory, 'chat.sqlite'))
     this.#database.exec(SETTINGS)
-    this.#version = this.#database.prepare('PRAGMA data_version')
   }
 
   query(sql, values) {
@@ -35,11 +33,22 @@ export class SqliteDriver {
 
   /** IMMEDIATE takes the one write lock first, so that numbers are dense across processes. */
   transaction(body) {
-    return this.#alone(() => this.#transact(body))
+    return this.#alone(async () => {
+      this.#database.exec('BEGIN IMMEDIATE')
+      try {
+        const result = await body(async (sql, values) => this.#run(sql, values))
+        this.#database.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+        throw error
+      }
+    })
   }
 
+  /** A number that changes when another process has committed. */
   version() {
-    return this.#version?.get().data_version
+    return this.#database && this.#run('PRAGMA data_version')[0].data_version
   }
 
   async close() {
@@ -55,20 +64,7 @@ export class SqliteDriver {
   }
 
   #run(sql, values = []) {
-    if (this.#statements.size > STATEMENTS_MAX) this.#statements.clear()
     if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql.replace(/\$(\d+)/g, '?$1')))
     return this.#statements.get(sql).all(...values)
-  }
-
-  async #transact(body) {
-    this.#database.exec('BEGIN IMMEDIATE')
-    try {
-      const result = await body(async (sql, values) => this.#run(sql, values))
-      this.#database.exec('COMMIT')
-      return result
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      throw error
-    }
   }
 }
