@@ -11,6 +11,8 @@ from chatops.splitter import Splitter
 
 BLOCK = 64 * 1024
 """Bytes read at a time."""
+MARK = 64
+"""Bytes before the place that are read again with what follows: where they changed, the file was cut and written anew."""
 
 
 class Tail:
@@ -21,6 +23,7 @@ class Tail:
         self._file: FileIO | None = None
         self._splitter = Splitter()
         self._position = 0
+        self._mark = b""
         self.more = False
         """Whether the last `read` left something behind."""
 
@@ -28,13 +31,14 @@ class Tail:
         """Goes to the last `count` lines and gives how many there are. `whole`: one without a newline is a line, too."""
         if self._opened() is None:
             return 0
-        self._position, found = _last_lines(self._bytes, self.size, count, whole)
+        position, found = _last_lines(self._bytes, self.size, count, whole)
+        self._go(position)
         return found
 
     def since(self, moment_of: Callable[[str], float | None], moment: float) -> None:
         """Goes to a line before which everything is older than `moment` (by `moment_of` a line; epoch seconds)."""
         if self._opened() is not None:
-            self._position = _first_since(self._bytes, self.size, moment_of, moment)
+            self._go(_first_since(self._bytes, self.size, moment_of, moment))
 
     @property
     def size(self) -> int:
@@ -50,8 +54,13 @@ class Tail:
         """The next lines (up to the byte `end`), safe to show; none at the end of the file."""
         if self._opened() is None:
             return []
-        data = self._bytes(self._position, BLOCK if end is None else min(BLOCK, end - self._position))
-        self._position += len(data)
+        before = len(self._mark)
+        data = self._bytes(self._position - before, before + (BLOCK if end is None else min(BLOCK, end - self._position)))
+        if not data.startswith(self._mark):
+            return self._restart()
+        self._position += len(data) - before
+        self._mark = data[-MARK:]
+        data = data[before:]
         self.more = len(data) == BLOCK
         if data or end is not None:
             return self._splitter.feed(data)
@@ -76,20 +85,22 @@ class Tail:
         return os.pread(self._file.fileno(), length, position) if self._file else b""
 
     def _look_again(self) -> list[str]:
-        """At the end of the file: is it still the one of this name, and has it been cut?"""
+        """At the end of the file: is it still the one of this name?"""
         try:
             there = self._path.stat()
         except FileNotFoundError:
             return []
-        if self._file and os.path.samestat(there, os.fstat(self._file.fileno())):
-            return self._restart() if there.st_size < self._position else []
-        if there.st_size == 0:
-            return []  # whoever writes may go on with the old file until it reopens its own
+        if there.st_size == 0 or (self._file and os.path.samestat(there, os.fstat(self._file.fileno()))):
+            return []  # a new one that is empty: whoever writes may go on with the old file until it reopens its own
         self.close()
         return self._restart()
 
+    def _go(self, position: int) -> None:
+        self._position = position
+        self._mark = self._bytes(max(0, position - MARK), min(MARK, position))
+
     def _restart(self) -> list[str]:
-        self._position = 0
+        self._go(0)
         self.more = True
         return self.rest()
 

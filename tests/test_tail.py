@@ -111,6 +111,17 @@ def test_truncation_starts_over(log: Path):
     assert drained(tail) == ["b"]
 
 
+@pytest.mark.parametrize(
+    "new", ["b\n", "2 first line\n", "2 first line\n2 second line\n"], ids=["shorter", "as long", "longer"]
+)
+def test_truncation_between_two_looks_is_seen_however_much_is_written_after_it(log: Path, new: str):
+    append(log, "1 first line\n")
+    tail = Tail(log)
+    tail.last(0, whole=False)
+    log.write_text(new)
+    assert drained(tail) == new.splitlines()
+
+
 def test_a_deleted_file_is_read_to_its_end_and_a_new_one_after_it(log: Path):
     append(log, "a\n")
     tail = Tail(log)
