@@ -89,7 +89,10 @@ class MonitorApp(LiveApp):
         self.query_one(TopLine).read_only = self.read_only
         self.logs.focus()
         self._timer = self.set_interval(1 / RATES[self._rate], self.repaint)
-        self.call_after_refresh(self.repaint_all)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.repaint_all()
         self.call_after_refresh(self.connect)
 
     # ------------------------------------------------------------ paint

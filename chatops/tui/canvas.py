@@ -34,6 +34,7 @@ class LogCanvas(ScrollView):
         self.cursor: int | None = None
         self.widest = 1
         self._rows: LRUCache[int, list[Row]] = LRUCache(512)
+        self._strips: LRUCache[tuple[int, int, int], Strip] = LRUCache(512)
         self._styles: dict[str, Style] = {}
 
     def show(self, view: View, look: Look) -> None:
@@ -42,11 +43,13 @@ class LogCanvas(ScrollView):
         self.look = look
         self.widest = 1
         self._rows.clear()
+        self._strips.clear()
 
     def notify_style_update(self) -> None:
         """The theme or the focus changed."""
         super().notify_style_update()
         self._styles.clear()
+        self._strips.clear()
 
     def _role(self, name: str) -> Style:
         if name not in self._styles:
@@ -71,6 +74,18 @@ class LogCanvas(ScrollView):
         """One line of the window."""
         scroll_x, scroll_y = self.scroll_offset
         at = self.view.first_row + scroll_y + y
+        found = self.view.at(at)
+        if self.text_selection or self.look.stamps == "ago" or (found and found[0] == self.cursor):
+            return self._strip(at, scroll_x)
+        key = (at, scroll_x, self.size.width)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strip(at, scroll_x)
+            if found:  # what comes there later is not known yet
+                self._strips[key] = strip
+        return strip
+
+    def _strip(self, at: int, scroll_x: int) -> Strip:
         row = self.row(at)
         self.widest = max(self.widest, width_of(row))
         strip = self._selected(Strip([Segment(text, self._role(role)) for text, role in row]), at)

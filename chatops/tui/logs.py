@@ -92,15 +92,19 @@ class LogPane(LogCanvas, can_focus=True):
         if self.view.behind:
             self.call_later(self.repaint)
         self._place()
-        state = (self.view.first_row + round(self.scroll_y), self.view.end_row if self.follow else -1)
+        top = self.view.first_row + round(self.scroll_y)
+        state = (top, min(self.view.end_row, top + self.size.height))
         if self._painted != state or self.look.stamps == "ago":
             self._painted = state
             self.refresh()
 
     def _place(self) -> None:
         self._placing = True
-        width = self.size.width if self.look.width else self.widest
-        self.virtual_size = Size(width, self.view.end_row - self.view.first_row)
+        rows = self.view.end_row - self.view.first_row
+        # Set without a layout of the whole screen (20 ms): only the bar needs to know.
+        self.set_reactive(LogPane.virtual_size, Size(self.size.width if self.look.width else self.widest, rows))
+        self.vertical_scrollbar.window_virtual_size = rows
+        self.vertical_scrollbar.window_size = self.size.height
         goal = self.max_scroll_y if self.follow else self._top - self.view.first_row
         self.scroll_y = self.scroll_target_y = max(0, goal)
         if self.follow:
@@ -137,8 +141,9 @@ class LogPane(LogCanvas, can_focus=True):
     def action_follow(self, wanted: bool | None = None) -> None:
         """Follows the end, or stays here."""
         follow = not self.follow if wanted is None else wanted
+        if self.cursor is not None:
+            self._painted = (-1, -1)
         self._pin(self._top, follow=follow)
-        self._painted = (-1, -1)
         self.repaint()
 
     def action_page(self, pages: float) -> None:

@@ -76,11 +76,19 @@ def life(seconds: int = 300) -> Iterator[Event]:
         yield workers(release, time + 0.5)
 
 
-async def replay(events: Iterable[Event]) -> AsyncIterator[Event]:
-    """A feed of a list, that stays open as a live one does."""
-    for event in events:
-        yield event
-    await asyncio.Event().wait()
+class Replay:
+    """A feed of a list, that stays open as a live one does; `done` when all of it was taken."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events = events
+        self.done = asyncio.Event()
+
+    async def __call__(self) -> AsyncIterator[Event]:
+        """The events, then nothing more."""
+        for event in self._events:
+            yield event
+        self.done.set()
+        await asyncio.Event().wait()
 
 
 def kept(current: str = NEW) -> State:
@@ -113,7 +121,7 @@ def source(events: Iterable[Event], name: str = "local", act: Acted | None = Non
     async def look() -> State:
         return next(states)
 
-    return Source(name=name, feed=lambda: replay(events), look=look, act=act)
+    return Source(name=name, feed=Replay(events), look=look, act=act)
 
 
 def monitor(*sources: Source, clock: Callable[[], float] = lambda: NOW) -> MonitorApp:
@@ -127,11 +135,12 @@ def shown(pane: Widget) -> list[str]:
 
 
 @asynccontextmanager
-async def running(app: MonitorApp, size: tuple[int, int] = (120, 40), lines: int = 0) -> AsyncIterator[Pilot[None]]:
-    """The screen without a terminal, once it has `lines` entries; the clock of `app` stands still, its timer does not."""
+async def running(app: MonitorApp, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[None]]:
+    """The screen without a terminal, once its scripted feeds are told; the clock of `app` stands still, its timer does not."""
     async with app.run_test(size=size) as pilot:
-        while app.board.ring.end < lines:
-            await pilot.pause()
+        for source in app.sources.values():
+            if isinstance(source.feed, Replay):
+                await source.feed.done.wait()
         await painted(pilot)
         yield pilot
 

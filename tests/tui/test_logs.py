@@ -41,7 +41,7 @@ def status(app: MonitorApp) -> str:
 def test_it_follows_the_end() -> None:
     async def scenario() -> None:
         app = app_with(100)
-        async with running(app, lines=100) as pilot:
+        async with running(app) as pilot:
             assert messages(app)[-1] == "line 99"
             add(app, 100, 50)
             await painted(pilot)
@@ -54,7 +54,7 @@ def test_it_follows_the_end() -> None:
 def test_what_is_read_stays_put_while_lines_come_and_go() -> None:
     async def scenario() -> None:
         app = app_with(1000)
-        async with running(app, lines=1000) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "pageup", "pageup")
             before = messages(app)
             add(app, 1000, 700)
@@ -71,7 +71,7 @@ def test_what_is_read_stays_put_while_lines_come_and_go() -> None:
 def test_lines_that_left_are_followed_by_the_oldest_still_here() -> None:
     async def scenario() -> None:
         app = app_with(1000)
-        async with running(app, lines=1000) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "g")
             add(app, 1000, 900)
             await painted(pilot)
@@ -86,7 +86,7 @@ def test_lines_that_left_are_followed_by_the_oldest_still_here() -> None:
 def test_scrolling_down_to_the_end_follows_again() -> None:
     async def scenario() -> None:
         app = app_with(200)
-        async with running(app, lines=200) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "pageup")
             assert not app.logs.follow
             await press(pilot, "pagedown", "pagedown")
@@ -98,7 +98,7 @@ def test_scrolling_down_to_the_end_follows_again() -> None:
 def test_a_window_that_grows_does_not_let_go_of_what_is_read() -> None:
     async def scenario() -> None:
         app = app_with(200)
-        async with running(app, (120, 40), lines=200) as pilot:
+        async with running(app, (120, 40)) as pilot:
             await press(pilot, "f")
             await pilot.resize_terminal(80, 50)
             await painted(pilot)
@@ -113,7 +113,7 @@ def test_a_window_that_grows_does_not_let_go_of_what_is_read() -> None:
 def test_finding_goes_back_and_forth_and_highlights() -> None:
     async def scenario() -> None:
         app = app_with(300)
-        async with running(app, lines=300) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "slash", *"line .7$", "enter")
             assert app.logs.current().endswith("line 97")
             await press(pilot, "N")
@@ -142,7 +142,7 @@ def test_finding_goes_back_and_forth_and_highlights() -> None:
 def test_only_what_is_asked_for(words: str, kept: list[int]) -> None:
     async def scenario() -> None:
         app = app_with(30)
-        async with running(app, (120, 60), lines=30) as pilot:
+        async with running(app, (120, 60)) as pilot:
             app.action_words("only")
             app.query_one(LogBar).query_one("#logbar-words").value = words.replace("1 ", "1[0-9] ")  # type: ignore[attr-defined]
             await press(pilot, "enter")
@@ -154,7 +154,7 @@ def test_only_what_is_asked_for(words: str, kept: list[int]) -> None:
 def test_a_wrong_expression_is_said_where_it_was_typed() -> None:
     async def scenario() -> None:
         app = app_with(30)
-        async with running(app, lines=30) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "slash", "tab", "(", "enter")
             assert "is no regular expression" in str(app.query_one("#logbar-wrong").render())
             assert app.query_one(LogBar).display
@@ -168,7 +168,7 @@ def test_a_wrong_expression_is_said_where_it_was_typed() -> None:
 def test_errors_are_jumped_to_and_levels_hidden() -> None:
     async def scenario() -> None:
         app = MonitorApp([source(line(NOW, number) for number in range(70))], Board(["local"], clock=lambda: NOW))
-        async with running(app, lines=70) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "e")
             assert "connection reset" in app.logs.current()
             await press(pilot, "v", "v")
@@ -181,7 +181,7 @@ def test_long_lines_wrap_and_nothing_of_them_is_lost() -> None:
     async def scenario() -> None:
         text = "".join(f"{number:04}" for number in range(100)) + "界" * 40
         app = app_with(3, text=text)
-        async with running(app, (80, 40), lines=3) as pilot:
+        async with running(app, (80, 40)) as pilot:
             assert len(messages(app)) == 3
             await press(pilot, "z")
             rows = [row[app.logs.look.indent :] for row in shown(app.logs) if row]
@@ -209,7 +209,7 @@ def test_foreign_text_is_shown_as_it_is(wrapped: bool) -> None:
     async def scenario() -> None:
         events = [line(NOW, 0, "[bold]w[/]", message=text) for text in HARM]
         app = MonitorApp([source(events)], Board(["local"], clock=lambda: NOW))
-        async with running(app, lines=len(HARM)) as pilot:
+        async with running(app) as pilot:
             await press(pilot, *(["z"] if wrapped else []), "g")
             rows = "\n".join(shown(app.logs))
             assert "[red]not markup[/nope]" in rows and "[bold]w[/]" in rows
@@ -223,7 +223,7 @@ def test_what_is_shown_can_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     async def scenario() -> None:
         app = app_with(30)
-        async with running(app, lines=30) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "ampersand", "7", "$", "enter", "ctrl+s")
 
     asyncio.run(scenario())
@@ -234,7 +234,7 @@ def test_what_is_shown_can_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_selected_text_is_what_was_shown() -> None:
     async def scenario() -> None:
         app = app_with(30)
-        async with running(app, lines=30) as pilot:
+        async with running(app) as pilot:
             pane = app.query_one(LogPane)
             start = pane.content_region.offset
             await pilot.mouse_down(offset=(start.x + app.logs.look.indent, start.y + 1))

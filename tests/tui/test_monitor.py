@@ -38,13 +38,11 @@ from tests.tui.feed import (
     workers,
 )
 
-LINES = 61
-
 
 def test_a_whole_life_on_one_screen() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES):
+        async with running(app):
             tiles = "\n".join(shown(app.query_one(Tiles)))
             for word in ("● healthy", "p50 5.5 ms", "p95 8.5 ms", "2/2 up", "1m40s old", "99.0 % ok", "8 errors logged"):
                 assert word in tiles
@@ -91,7 +89,10 @@ def test_a_feed_that_breaks_is_said_and_the_screen_stays() -> None:
             raise TargetError("no reach")
 
         app = MonitorApp([Source(name="local", feed=feed, look=look)], Board(["local"], clock=lambda: NOW))  # type: ignore[arg-type]
-        async with running(app, lines=2):
+        async with running(app) as pilot:
+            while not app.board.targets["local"].lost:
+                await pilot.pause()
+            await painted(pilot)
             assert "◌ unknown" in shown(app.query_one(TopLine))[0]
             assert "host went away" in shown(app.query_one(TopLine))[0]
 
@@ -103,7 +104,7 @@ def test_a_restart_is_asked_for(answer: str) -> None:
     async def scenario() -> None:
         act = Acted()
         app = monitor(source(life(), act=act))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "r")
             assert isinstance(app.screen, Confirm)
             asked = " ".join(str(label.render()) for label in app.screen.query("Label"))
@@ -121,7 +122,7 @@ def test_a_rollback_offers_what_is_kept_the_one_before_first() -> None:
     async def scenario() -> None:
         act = Acted()
         app = monitor(source(life(), act=act))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "b")
             offered = app.screen.query_one(OptionList)
             assert [str(offered.get_option_at_index(index).prompt)[:20] for index in range(2)] == [
@@ -137,7 +138,7 @@ def test_a_rollback_offers_what_is_kept_the_one_before_first() -> None:
 def test_read_only_changes_nothing() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "r", "b")
             assert not isinstance(app.screen, Confirm)
             assert "read-only" in shown(app.query_one(TopLine))[0]
@@ -159,7 +160,7 @@ def test_leaving_while_something_is_carried_out_takes_two() -> None:
                 ended.append(goal)
 
         app = MonitorApp([Source(name="local", feed=source(life()).feed, look=source([]).look, act=act)], Board(["local"]))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "r", "y", "q")
             assert app.is_running and not ended
             await pilot.press("q")
@@ -172,7 +173,7 @@ def test_leaving_while_something_is_carried_out_takes_two() -> None:
 def test_a_chosen_worker_filters_the_logs_until_it_is_gone() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             app.query_one(WorkerTable).focus()
             await press(pilot, "down", "enter")
             names = {row.split()[1] for row in shown(app.logs) if row and "▼" not in row}
@@ -188,7 +189,7 @@ def test_several_targets_have_a_row_each_and_their_own_logs() -> None:
     async def scenario() -> None:
         other = [health(NOW, "r2", ok=False, target="vps"), line(NOW, 1, "w", target="vps", message="from the vps")]
         app = monitor(source(life()), source(other, "vps"))
-        async with running(app, lines=LINES + 1) as pilot:
+        async with running(app) as pilot:
             rows = shown(app.query_one(Overview))
             assert rows[0].startswith("▶ local") and "● healthy" in rows[0]
             assert rows[1].startswith("  vps") and "▲ degraded" in rows[1] and "answers 503" in rows[1]
@@ -206,7 +207,7 @@ def test_several_targets_have_a_row_each_and_their_own_logs() -> None:
 def test_pausing_holds_everything_still() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "space")
             before = shown(app.logs), shown(app.query_one(Tiles))
             for number in range(9):
@@ -225,7 +226,7 @@ def test_pausing_holds_everything_still() -> None:
 def test_what_is_left_on_little_room(size: tuple[int, int], panes: int) -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, size, lines=LINES):
+        async with running(app, size):
             seen = [
                 pane for pane in ("top", "tiles", "strip", "workers", "logs", "status") if app.query_one(f"#{pane}").size.height
             ]
@@ -241,7 +242,7 @@ def test_what_is_left_on_little_room(size: tuple[int, int], panes: int) -> None:
 def test_help_names_every_key() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "question_mark")
             assert isinstance(app.screen, Help)
             page = str(app.screen.query_one("Static").render())
@@ -256,7 +257,7 @@ def test_help_names_every_key() -> None:
 def test_zoom_and_panes() -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             await press(pilot, "enter")
             assert app.logs.size.height == 40 - 3 - 2
             await press(pilot, "escape", "4")
@@ -272,7 +273,7 @@ def test_zoom_and_panes() -> None:
 def test_every_state_has_a_shape_of_its_own_in_every_theme(theme: str) -> None:
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES) as pilot:
+        async with running(app) as pilot:
             app.theme = theme
             await painted(pilot)
             assert "● healthy" in shown(app.query_one(TopLine))[0]
@@ -285,7 +286,7 @@ def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario() -> None:
         app = monitor(source(life()))
-        async with running(app, lines=LINES):
+        async with running(app):
             assert app.no_color
 
     asyncio.run(scenario())
