@@ -1,4 +1,4 @@
-"""Measures the sample chat and its peers in one run, prints the figures with their ratios, and writes results/chat.json."""
+"""Measures the sample chat and its peers in one run, prints the figures with their ratios, and writes them down."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from benchmarks.chat_load import connections, fanout, rolling, stalled, workers
 from benchmarks.chat_load.generator import allow_many_files
-from benchmarks.chat_load.report import Figures, machine, rows, write
+from benchmarks.chat_load.report import Figures, rows, write
 from benchmarks.chat_load.subjects import SUBJECTS
 from tests.needs import need_node
 
@@ -30,7 +30,7 @@ def main() -> None:
         two_workers=_told("latency across two workers", workers.two_workers),
         rolling=_told("rolling restart", rolling.measure),
     )
-    write(rows(figures, [FIXED_RATE]), machine(node, load))
+    write(rows(figures, [FIXED_RATE]), node, load)
     print(f"{time.monotonic() - started:.0f} s in all", file=sys.stderr)
 
 

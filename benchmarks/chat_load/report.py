@@ -1,12 +1,7 @@
 """The figures as a table: on the screen, and as JSON for the documentation."""
 
-import json
-import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from benchmarks.chat_load.connections import Connections
 from benchmarks.chat_load.fanout import Fanout
@@ -14,8 +9,8 @@ from benchmarks.chat_load.rolling import Rolling
 from benchmarks.chat_load.stalled import Stalled
 from benchmarks.chat_load.subjects import SUBJECTS
 from benchmarks.chat_load.workers import Latency
+from benchmarks.table import report
 
-RESULT = Path(__file__).parents[1] / "results" / "chat.json"
 COLUMNS = ["measured", "goal", *SUBJECTS, "chat : ws loop", "chat : Socket.IO"]
 NOTES = [
     "All in one run on one machine, one server process each; clients are one C program on the other core, over Unix sockets.",
@@ -93,29 +88,7 @@ def _megabytes(value: float) -> str:
     return f"{value / 1e6:.1f}" if value < 10e6 else f"{value / 1e6:,.0f}"
 
 
-def machine(node: str, load: float) -> dict[str, Any]:
-    """What it was measured on; `load` is the load average before anything was started."""
-    model = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    return {
-        "cpu": model[0] if model else platform.machine(),
-        "cpus": os.cpu_count(),
-        "node": node,
-        "load_before": round(load, 2),
-    }
-
-
-def write(table: list[Row], where: dict[str, Any]) -> None:
-    """Print the table, and write it to the results."""
-    widths = [max(len(row[index]) for row in [COLUMNS, *table]) for index in range(len(COLUMNS))]
-    for row in [COLUMNS, *table]:
-        print(row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)), sep="  ")
-    result = {
-        "title": "The sample chat beside a plain ws loop and Socket.IO",
-        "command": "python -m benchmarks.chat_load",
-        "machine": where,
-        "columns": COLUMNS,
-        "rows": table,
-        "notes": NOTES,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+def write(table: list[Row], node: str, load: float) -> None:
+    """Prints the table, and writes it to the results; `load` is the load average before anything was started."""
+    before = f"Node {node}; the machine's load average was {load:.1f} before anything was started."
+    report("chat_load", "The sample chat beside a plain ws loop and Socket.IO", COLUMNS, table, [*NOTES, before])
