@@ -32,7 +32,7 @@ SECONDS = 10.0
 KEYS = 20
 COLUMNS = ("case", "lines", "lines/s", "CPU %", "KiB/s", "key p50", "key max", "RSS at 10 %", "RSS max")
 NOTES = (
-    "CPU in percent of one core; KiB/s are painted into a terminal of 120x40; keys in ms from the key to its paint; RSS in MiB.",
+    "CPU in percent of one core; KiB/s are painted into a terminal of 120x40; keys in ms, from key to paint; RSS in MiB.",
     "Goals: at most 120 MiB, and flat, over 1,000,000 lines.",
 )
 

@@ -15,9 +15,9 @@ ORDER = ("start", "local", "load", "logs", "monitor", "chat_load", "heroku")
 INTRODUCTION = """\
 # Benchmarks
 
-Made by `make bench` from what was measured; each table has the command that makes it again. What stands in one table ran side by
-side on one machine, so the ratios say more than the figures: those depend on the machine, and on how busy it was (`load` is its load
-average over one minute; above its number of cores everything waits).
+Made by `make bench` from what was measured; each table has the command that makes it again. What stands in one table ran side
+by side on one machine, so the ratios say more than the figures: those depend on the machine, and on how busy it was (`load` is
+its load average over one minute; above its number of cores everything waits).
 """
 
 
