@@ -94,18 +94,11 @@ class Parser:
             self._last, self._arrived = moment, arrived
         else:
             moment = self._last if not live or arrived - self._arrived < CONTINUES else arrived
-        origin = self._origin
+        at = self._origin
         return LogLine(
-            time=moment,
-            target=origin.target,
-            message=message,
-            host=origin.host,
-            worker=origin.worker,
-            source=origin.source,
-            stream=origin.stream,
-            level=level,
-            fields=fields,
-        )
+            time=moment, target=at.target, message=message, host=at.host, worker=at.worker, source=at.source, stream=at.stream,
+            level=level, fields=fields,
+        )  # fmt: skip
 
     def begin(self, lines: list[str], otherwise: float) -> None:
         """`lines` are the first to come: those before the first with a time of its own take that one, else `otherwise`."""
