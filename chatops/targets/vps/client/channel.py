@@ -39,10 +39,12 @@ def command(script: bytes, mark: str, user: str = "", limit: float | None = None
     begin = 'umask 077; cd /; export LC_ALL=C.UTF-8 TZ=UTC PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"'
     text = f'{begin}; script=$(head -c {len(script)}); {say}; {say} >&2; eval "$script"'
     bounded = words("timeout", "-k", 5, int(limit) + 1) if limit is not None else ""
-    run = f"{bounded} {words('/bin/sh', '-c', text)}".strip()
-    if user:
-        return "exec " + words("/bin/sh", "-c", f"{assign('user', user)}; {_AS}{run}")
-    return f"exec {run}"
+    return as_user(user, f"{bounded} {words('/bin/sh', '-c', text)}".strip())
+
+
+def as_user(user: str, line: str) -> str:
+    """A command line (words, the first a program) run as `user`; "": as who logs in."""
+    return "exec " + (words("/bin/sh", "-c", f"{assign('user', user)}; {_AS}{line}") if user else line)
 
 
 class Channel:

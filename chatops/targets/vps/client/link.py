@@ -133,7 +133,8 @@ class Link:
         """Whether it was there a moment ago."""
         return bool(self._transport.active)
 
-    def _lost(self) -> TargetError | None:
+    def lost(self) -> TargetError | None:
+        """What became of it, when it is not there any more."""
         if self._transport.active:
             return None
         return TargetError(f"the link to `{self.host.address}` is lost: {self._reason}", "run the same command again")
@@ -149,15 +150,23 @@ class Link:
         try:
             raw = await blocking(lambda: self._begin(command(script, mark, user, limit), script), self._dial.abort)
         except faults.ERRORS as error:
-            raise self._lost() or faults.told(self.host, error) from None
-        channel = Channel(raw, mark, self._lost, self._progress)
+            raise self.lost() or faults.told(self.host, error) from None
+        channel = Channel(raw, mark, self.lost, self._progress)
         try:
             yield channel
         finally:
             channel.close()
 
+    def session(self) -> Any:
+        """A channel of paramiko's. Blocks; `abort` makes it return."""
+        return self._transport.open_session(timeout=LIMITS.connect)
+
+    def abort(self) -> None:
+        """Breaks the connection off."""
+        self._dial.abort()
+
     def _begin(self, line: str, script: bytes) -> Any:
-        raw = self._transport.open_session(timeout=LIMITS.connect)
+        raw = self.session()
         raw.exec_command(line)
         raw.sendall(script)
         return raw
@@ -182,7 +191,7 @@ class Link:
             async with asyncio.timeout(limit), self.channel(text, user=user, limit=limit) as channel:
                 return await _exchange(channel, stdin, most)
         except TimeoutError:
-            raise self._lost() or TargetError(
+            raise self.lost() or TargetError(
                 f"`{self.host.address}` did not answer within {limit:.0f} s", "is it overloaded?"
             ) from None
 

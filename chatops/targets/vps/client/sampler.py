@@ -1,0 +1,141 @@
+"""What workers use, once a second: one channel a host, read from /proc there; CPU from two samples."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from chatops.errors import TargetError
+from chatops.model import LIMITS, Worker
+from chatops.sanitize import sanitize
+from chatops.shell import assign
+from chatops.targets.vps.client.proc import Clock, Process
+from chatops.targets.vps.client.reach import Reach
+
+_SCRIPT = Path(__file__).with_name("sample.sh")
+
+
+@dataclass(slots=True)
+class Sample:
+    """One beat: the clocks, which sets serve and are warm, and every record with the process that wrote it."""
+
+    clock: Clock
+    live: str = ""
+    previous: str = ""
+    found: list[tuple[dict[str, Any], Process]] = field(default_factory=list)
+
+
+class Sampler:
+    """The workers of one host. The channel is opened by the first question, and again after a loss."""
+
+    def __init__(self, reach: Reach, run: PurePosixPath, user: str = "") -> None:
+        self._reach = reach
+        self._run = run
+        self._user = user
+        self._reading: asyncio.Task[None] | None = None
+        self._before: dict[int, tuple[float, float]] = {}
+        self._workers: tuple[Worker, ...] = ()
+        self._fresh = asyncio.Event()
+
+    async def workers(self) -> tuple[Worker, ...]:
+        """The newest sample. Raises TargetError when the host can't be reached."""
+        if self._reading is None or self._reading.done():
+            self._fresh.clear()
+            self._reading = asyncio.create_task(self._read())
+        fresh = asyncio.ensure_future(self._fresh.wait())
+        try:
+            await asyncio.wait([self._reading, fresh], timeout=LIMITS.answer, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            fresh.cancel()
+        if self._reading.done():
+            self._reading.result()
+        if not self._fresh.is_set():
+            raise TargetError(f"no sample from `{self._reach.host.address}` within {LIMITS.answer:.0f} s")
+        return self._workers
+
+    async def close(self) -> None:
+        """Ends the channel."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        link = await self._reach.link()
+        text = f"{assign('run', self._run)}\n{_SCRIPT.read_text()}"
+        async with aclosing(link.lines(text, user=self._user)) as lines:
+            async for sample in samples(lines):
+                self._workers = tuple(self._seen(sample))
+                self._fresh.set()
+        raise TargetError(f"the sampler on `{self._reach.host.address}` has ended")
+
+    def _seen(self, sample: Sample) -> Iterator[Worker]:
+        before, self._before = self._before, {}
+        ranked = ((_rank(record, sample), str(record.get("name")), record, process) for record, process in sample.found)
+        for _, _, record, process in sorted(filter(itemgetter(0), ranked), key=itemgetter(0, 1)):
+            name, release = sanitize(str(record.get("name"))), sanitize(str(record.get("release")))
+            if not process.alive:
+                yield Worker(name, self._reach.host.address, "down", restarts=process.restarts, release=release)
+                continue
+            self._before[process.pid] = (sample.clock.up, process.cpu)
+            cpu = _percent(before.get(process.pid), self._before[process.pid])
+            numbers = (process.pid, cpu, process.memory, process.restarts, process.age, release)
+            yield Worker(name, self._reach.host.address, "up", *numbers)
+
+
+def _percent(before: tuple[float, float] | None, now: tuple[float, float]) -> float | None:
+    """Percent of one core between two looks; None at the first."""
+    if before is None or now[0] <= before[0]:
+        return None
+    return max(0.0, 100.0 * (now[1] - before[1]) / (now[0] - before[0]))
+
+
+def _rank(record: dict[str, Any], sample: Sample) -> int:
+    """1: a worker of the set that serves, 2: of the one that stays warm, 0: of neither."""
+    name = str(record.get("name"))
+    sets = enumerate((sample.live, sample.previous), start=1)
+    return next((rank for rank, run_set in sets if run_set and f"-{run_set}-" in name), 0)
+
+
+async def samples(lines: AsyncGenerator[bytes]) -> AsyncGenerator[Sample]:
+    """The blocks of lines as samples."""
+    block: list[str] = []
+    async for line in lines:
+        if line:
+            block.append(line.decode("utf-8", "backslashreplace"))
+        elif sample := read(block):
+            block = []
+            yield sample
+
+
+def read(block: Iterable[str]) -> Sample | None:
+    """One sample; None when it has no clocks."""
+    sample: Sample | None = None
+    record: dict[str, Any] = {}
+    for line in block:
+        word, _, rest = line.partition(" ")
+        if word == "clock":
+            now, up, ticks, page = rest.split()
+            sample = Sample(Clock(float(now), float(up), float(ticks), int(page)))
+        elif sample and word == "live":
+            sample.live = rest
+        elif sample and word == "previous":
+            sample.previous = rest
+        elif word == "record":
+            record = _object(rest)
+        elif sample and word == "stat" and (process := Process.read(record, rest, sample.clock)):
+            sample.found.append((record, process))
+    return sample
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

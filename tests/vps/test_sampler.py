@@ -1,0 +1,87 @@
+"""What workers use, from real processes over a real sshd, once a second."""
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from chatops.errors import TargetError
+from chatops.model import Worker
+from chatops.targets.vps.client.reach import Reach
+from chatops.targets.vps.client.sampler import Sampler
+from tests.rig.link import Link as Wire
+from tests.vps.sshd import Sshd, sshd
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sshd]:
+    with sshd() as made:
+        yield made
+
+
+@pytest.fixture
+def busy() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that uses a core."""
+    process = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    yield process
+    process.kill()
+    process.wait(10)
+
+
+def record(run: Path, run_set: str, number: int, pid: int, started: float) -> None:
+    (run / run_set).mkdir(parents=True, exist_ok=True)
+    value = {"name": f"chat-{run_set}-{number}", "release": run_set, "pid": pid, "started": started, "restarts": number}
+    (run / run_set / f"{number}.pid.json").write_text(json.dumps(value))
+
+
+def test_workers_are_seen_every_second_and_over_a_lost_link(
+    server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]
+) -> None:
+    run = tmp_path / "run"
+    record(run, "aaa", 0, busy.pid, time.time())
+    record(run, "aaa", 1, busy.pid, time.time() - 1000)
+    record(run, "bbb", 0, 2**22 - 1, time.time())
+    record(run, "ccc", 0, busy.pid, time.time())
+    (run / "live").symlink_to("bbb")
+    (run / "previous").symlink_to("aaa")
+
+    async def go() -> list[tuple[Worker, ...]]:
+        seen = []
+        with Wire("127.0.0.1", {0: server.port}) as wire:
+            reach = Reach(server.through(wire.port))
+            sampler = Sampler(reach, PurePosixPath(run))
+            seen.append(await sampler.workers())
+            await asyncio.sleep(2.5)
+            seen.append(await sampler.workers())
+            wire.cut()
+            await asyncio.sleep(0.3)
+            with pytest.raises(TargetError):
+                await sampler.workers()
+            wire.resume()
+            seen.append(await sampler.workers())
+            await sampler.close()
+            await reach.close()
+        return seen
+
+    first, second, third = asyncio.run(go())
+    assert [(worker.name, worker.state) for worker in first] == [
+        ("chat-bbb-0", "down"),
+        ("chat-aaa-0", "up"),
+        ("chat-aaa-1", "down"),
+    ]
+    busiest = second[1]
+    assert busiest.pid == busy.pid
+    assert busiest.cpu_percent is not None
+    assert 5 < busiest.cpu_percent < 150
+    assert busiest.memory_bytes
+    assert 100_000 < busiest.memory_bytes < 50_000_000
+    assert busiest.uptime_seconds is not None
+    assert 0 < busiest.uptime_seconds < 60
+    assert (busiest.restarts, busiest.release, busiest.host) == (0, "aaa", "127.0.0.1")
+    assert len(third) == 3
