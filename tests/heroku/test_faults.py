@@ -118,6 +118,20 @@ def test_a_failed_build_or_release_phase_leaves_what_served(tmp_path: Path, faul
     act(tmp_path, story)
 
 
+def test_config_that_came_with_a_failed_build_is_taken_back(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        first = await stage.deploy(env={"LOG_LEVEL": "info"})
+        stage.heroku.inject(FailBuild())
+        failed = await stage.deploy("two", env={"LOG_LEVEL": "debug"})
+        app = stage.heroku.app("my-chat")
+        assert failed.exit_code == 4
+        assert app.config["LOG_LEVEL"] == "info"
+        assert app.current
+        assert app.current.description == f"Rollback to {first.release}"
+
+    act(tmp_path, story)
+
+
 @pytest.mark.parametrize("mode", ["crash", "sick"])
 def test_a_bad_release_is_rolled_back(tmp_path: Path, mode: str) -> None:
     async def story(stage: Stage) -> None:

@@ -122,6 +122,12 @@ def test_an_app_that_is_not_ours_is_left_alone() -> None:
             planned(there(app=foreign), goal)
 
 
+def test_an_app_of_another_generation_is_refused() -> None:
+    fir = replace(there().app or AppFacts("", "", "", "", "", ours=True), generation="fir")
+    with pytest.raises(ConfigError, match="fir generation"):
+        planned(there(app=fir), Deploy(RELEASE))
+
+
 def test_a_crashed_dyno_is_restarted_by_a_deploy() -> None:
     made = planned(there(workers=(Worker("web.1", "heroku", "crashed", release="v7"),)), Deploy(RELEASE))
     assert "restart web.1, which has crashed" in titles(made)

@@ -13,11 +13,14 @@ from typing import Any
 from chatops.errors import Locked, StepFailed
 from chatops.model import Release
 from chatops.targets.heroku.client import read
+from chatops.targets.heroku.client.api import TRIES
 from chatops.targets.heroku.client.course import Course, patience
 from chatops.targets.heroku.client.faults import Refused
 from chatops.targets.heroku.client.output import Output
 from chatops.targets.heroku.client.source import upload
 
+LAST_TRIES = 2
+"""Tries to read what is left of an output whose work is done."""
 KEPT = 10
 """Output files that stay."""
 SKEW = 120.0
@@ -119,15 +122,17 @@ async def _release(course: Course) -> dict[str, Any]:
 async def _shown(course: Course, url: str, file: Path, status: Any) -> AsyncGenerator[str]:
     """Every line of an output, also written to `file`, until its `status` is no longer pending."""
     output = Output(course.api.plain, url)
-    looks = 0
+    looks, pending = 0, True
     with file.open("w", encoding="utf-8") as kept:
-        while True:
-            async with aclosing(output.lines()) as lines:
+        while pending:
+            pending = (await status())["status"] == "pending"
+            # A stream may end before its build does, and a build before its stream: the last look comes after the status.
+            async with aclosing(output.lines(TRIES if pending else LAST_TRIES)) as lines:
                 async for line in lines:
                     yield _keep(kept, course.redact(line))
-            if (await status())["status"] != "pending":
-                break
-            await asyncio.sleep(patience(looks := looks + 1))
+            if pending:
+                await asyncio.sleep(patience(looks) if looks else 0)
+                looks += 1
         for line in output.rest():
             yield _keep(kept, course.redact(line))
 

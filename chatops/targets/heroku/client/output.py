@@ -27,10 +27,10 @@ class Output:
         self._offset = 0
         self._rest = b""
 
-    async def lines(self) -> AsyncGenerator[str]:
+    async def lines(self, tries: int = TRIES) -> AsyncGenerator[str]:
         """Each whole line once, safe to show. It ends when the stream does or can't be had now: ask for the status then."""
         failures = 0
-        while failures < TRIES:
+        while failures < tries:
             before = self._offset
             try:
                 async for line in self._read():
@@ -38,7 +38,8 @@ class Output:
                 return
             except (httpx.TransportError, _NotNow):
                 failures = 1 if self._offset > before else failures + 1
-            await asyncio.sleep(pause(failures))
+            if failures < tries:
+                await asyncio.sleep(pause(failures))
 
     def rest(self) -> list[str]:
         """A last line that has no end."""
