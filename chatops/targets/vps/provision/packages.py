@@ -27,6 +27,7 @@ def step(machine: Machine) -> RootStep:
     names = wanted(machine)
     action = f"""\
 missing=
+now={words(machine.store / "now")}
 for package in {words(*names)}; do
   [ "$(dpkg-query -W -f '${{db:Status-Status}}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
@@ -35,7 +36,11 @@ if [ -n "$missing" ]; then
   # A fresh host has no lists at all, an old one has old lists: only a failure asks for new ones.
   # shellcheck disable=SC2086  # several words
   apt install $missing || {{ apt update && apt install $missing; }}
-  echo "$missing" >>{words(machine.store / "installed")}
+  # What apt never takes away by itself is named here, too.
+  dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' 'postgresql*' 2>/dev/null | sed -n 's/^installed //p' >"$now"
+  case $missing in *postgresql*) missing="$missing $(tr '\n' ' ' <"$now")" ;; esac
+  rm -f "$now"
+  printf '%s\n' "$missing" >>{words(machine.store / "installed")}
 fi
 case $missing in
   # Each app has an instance of its own; the package's would listen without a password.

@@ -1,0 +1,125 @@
+"""A project folder whose target is real hosts, with the real `chatops` command run in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import chatops
+from tests.rig.host import Host
+from tests.rig.mirror import Mirror
+from tests.rig.rig import Rig
+
+LIMIT = 280
+SAMPLE = Path(__file__).parents[2] / "sample_app"
+PACKAGES = ("nginx", "logrotate", "redis-server", "postgresql", "ufw", "curl", "xz-utils", "ca-certificates")
+
+
+class Yard:
+    """A folder with chatops.yaml, a copy of the sample chat, and a target `vps`."""
+
+    def __init__(self, folder: Path, hosts: Iterable[Host], mirror: Mirror, **block: Any) -> None:
+        self.folder = folder
+        self.hosts = list(hosts)
+        self.env = {**os.environ, "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+        self.wrapper: tuple[str, ...] = ()
+        self.block: dict[str, Any] = {"node_mirror": mirror.url, **block}
+        self.secrets: dict[str, Any] = {"SESSION_SECRET": {"generate": 32}}
+        shutil.copytree(SAMPLE, folder / "app", ignore=shutil.ignore_patterns("node_modules", "test", "data"))
+        self.configure()
+
+    @property
+    def host(self) -> Host:
+        """The first of the hosts."""
+        return self.hosts[0]
+
+    def entry(self, host: Host) -> dict[str, Any]:
+        """A host as the file has it."""
+        login = {"user": "root", "port": host.port, "identity": str(host.identity)}
+        return {"address": host.address, "host_key": host.host_key, "private": host.private, **login}
+
+    def configure(self, roles: Iterable[list[str]] = (), **env: str) -> None:
+        """Writes the file anew."""
+        entries = [self.entry(host) for host in self.hosts]
+        for entry, given in zip(entries, roles, strict=False):
+            entry["roles"] = given
+        app = {"name": "chat", "path": "app", "websocket": "/ws", "env": env, "secrets": self.secrets}
+        file = {"version": 1, "app": app, "targets": {"vps": {"hosts": entries, **self.block}}}
+        (self.folder / "chatops.yaml").write_text(json.dumps(file))
+
+    def change(self, text: str) -> None:
+        """Changes one file of the app."""
+        (self.folder / "app" / "public" / "note.txt").write_text(text)
+
+    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+        """`chatops WORDS` in the background."""
+        command = [*self.wrapper, sys.executable, "-m", "chatops", *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **{**pipes, **more})
+
+    def chatops(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`chatops WORDS` to its end; it must end with `code`."""
+        process = self.start(*words)
+        try:
+            out, err = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        assert process.returncode == code, f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def json(self, *words: str) -> Any:
+        """The one object that a command answers with `--json`."""
+        return json.loads(self.chatops(*words, "--json").stdout)
+
+    def events(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        """The events that a command streams with `--json`."""
+        return [json.loads(line) for line in self.chatops(*words, "--json", code=code).stdout.splitlines()]
+
+    def deploy(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """A deploy's last event."""
+        return self.events("deploy", "vps", "--yes", *words, code=code)[-1]
+
+    def health(self, host: Host | None = None) -> dict[str, Any]:
+        """What the public address of a host answers."""
+        found = host or self.host
+        with urllib.request.urlopen(f"http://{found.address}:{found.ports[80]}/health", timeout=10) as answer:
+            return dict(json.load(answer))
+
+    def served(self, host: Host | None = None) -> str:
+        """The release that answers, once a host that has just booted is there."""
+        loop = "until curl -sf http://127.0.0.1/health; do sleep 0.2; done"
+        return str(json.loads((host or self.host).run(f"timeout 60 sh -c '{loop}'").out)["release"])
+
+
+def unharmed(finished: dict[str, Any]) -> bool:
+    """Whether users felt nothing of a change."""
+    felt = finished["impact"]
+    assert felt["requests"] > 0
+    return (felt["failed"], felt["lost"], felt["doubled"]) == (0, 0, 0)
+
+
+def provisioned(rig: Rig, mirror: Mirror, folder: Path) -> str:
+    """The image of a host on which the sample chat was deployed; made once for each state of the tool and the app."""
+
+    def bootstrap(host: Host) -> None:
+        yard = Yard(folder / "bootstrap", [host], mirror)
+        yard.deploy()
+
+    folder.joinpath("bootstrap").mkdir(parents=True, exist_ok=True)
+    return rig.variant("chat", bootstrap, key=_digest() + mirror.url, image=rig.warm(*PACKAGES))
+
+
+def _digest() -> str:
+    source = Path(chatops.__file__).parent
+    names = [*source.glob("*.py"), *source.glob("node/*"), *source.glob("targets/vps/**/*.py"), *SAMPLE.glob("src/**/*.js")]
+    content = b"".join(path.read_bytes() for path in sorted(names) if path.is_file())
+    return hashlib.sha256(content).hexdigest()[:12]
