@@ -17,8 +17,8 @@ from chatops.program import locked
 from chatops.sanitize import sanitize
 from chatops.shell import assign
 from chatops.targets.vps.client.channel import Channel
+from chatops.targets.vps.client.deployed import lock
 from chatops.targets.vps.client.link import Link, split
-from chatops.targets.vps.client.look import lock
 
 _SCRIPT = Path(__file__).with_name("carry.sh")
 BEAT = 3.0

@@ -8,6 +8,7 @@ content() {
 }
 process() {
   pid=${line#*\"pid\":}
+  pid=${pid# }
   pid=${pid%%[!0-9]*}
   [ -n "$pid" ] && content "/proc/$pid/stat"
 }

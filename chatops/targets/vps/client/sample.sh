@@ -14,6 +14,7 @@ sample() {
       line=
       IFS= read -r line 2>/dev/null <"$record" || [ -n "$line" ] || continue
       pid=${line#*\"pid\":}
+      pid=${pid# }
       stat=
       IFS= read -r stat 2>/dev/null <"/proc/${pid%%[!0-9]*}/stat" || stat=
       printf 'record %s\nstat %s\n' "$line" "$stat"

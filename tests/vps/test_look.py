@@ -1,0 +1,213 @@
+"""One look at a host over a real sshd: this machine, with an app's tree made by hand."""
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatops.pm2 import Layout, RunSet
+from chatops.targets.vps.client import look as module
+from chatops.targets.vps.client.look import facts, look
+from chatops.targets.vps.client.sections import Sections
+from chatops.targets.vps.facts import HostFacts, Questions, Unit
+from tests.vps.sshd import Sshd, linked, sshd
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sshd]:
+    with sshd() as made:
+        yield made
+
+
+def questions(root: Path) -> Questions:
+    return Questions(
+        app="nobody",
+        layout=Layout(PurePosixPath(root)),
+        pm2=PurePosixPath(root / "pm2-modules"),
+        runtimes=PurePosixPath(root / "node"),
+        stamps=PurePosixPath(root / "stamps"),
+        packages=("openssh-server", "no-such-package"),
+        units=("no-such.service",),
+        markers=(PurePosixPath(root / "marker"), PurePosixPath(root / "none")),
+    )
+
+
+def seen(server: Sshd, root: Path) -> HostFacts:
+    async def go() -> HostFacts:
+        async with linked(server.host) as link:
+            return await look(link, questions(root))
+
+    return asyncio.run(go())
+
+
+def write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def test_an_empty_host(server: Sshd, tmp_path: Path) -> None:
+    found = seen(server, tmp_path / "not" / "there")
+    assert (found.arch, found.uid, found.root, found.app_user) == (platform.machine(), os.getuid(), True, True)
+    assert found.os in {"debian", "ubuntu"}
+    assert found.glibc == platform.libc_ver()[1]
+    assert found.disk_free > 1_000_000
+    assert found.inodes_free > 1000
+    assert found.memory > found.memory_free > 1_000_000
+    assert abs(found.skew) < 5
+    assert found.cores == os.cpu_count()
+    assert set(found.packages) == {"openssh-server"}
+    assert found.units == {}
+    assert server.port in {one.port for one in found.listening}
+    assert found.there.sets == ()
+    assert found.lock is None
+
+
+def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
+    layout = Layout(PurePosixPath(tmp_path))
+    worker = subprocess.Popen(["sleep", "60"])
+    live = RunSet("aaa.2", "nobody", "aaa", "e1", "node server.js", ("KEY",), layout)
+    warm = RunSet("bbb", "nobody", "bbb", "e2", "node server.js", (), layout)
+    for run_set, workers in ((live, 2), (warm, 1)):
+        write(Path(run_set.folder) / "set.json", run_set.summary(workers))
+        write(
+            tmp_path / "state" / "releases" / f"{run_set.release}.json",
+            {"id": run_set.release, "created": 5.5, "by": "ana", "git": None, "modules": "m1", **run_set.summary(0)},
+        )
+    write(Path(live.record(0)), {"name": "x", "release": "aaa", "pid": worker.pid, "started": time.time(), "restarts": 3})
+    write(
+        Path(live.record(1)), {"name": "y", "release": "aaa", "pid": worker.pid, "started": time.time() - 1000, "restarts": 0}
+    )
+    write(tmp_path / "state" / "releases" / "bbb.bad", "")
+    write(tmp_path / "state" / "releases" / "torn.json", '{"id": "torn"')
+    (tmp_path / "releases" / "aaa").mkdir(parents=True)
+    write(tmp_path / "shared" / "env" / "e1.json", {})
+    write(tmp_path / "marker", "first\n\nsecond\n")
+    write(tmp_path / "stamps" / "nginx", "digest\n")
+    write(tmp_path / "node" / "24.1.0" / "bin" / "node", "")
+    (tmp_path / "node" / "24.1.0" / "bin" / "node").chmod(0o755)
+    (tmp_path / "node" / "24.2.0.new").mkdir()
+    (tmp_path / "modules" / "m1").mkdir(parents=True)
+    (tmp_path / "modules" / "m2.new").mkdir()
+    (tmp_path / "run" / "live").symlink_to("aaa.2")
+    (tmp_path / "run" / "previous").symlink_to("bbb")
+    try:
+        found = seen(server, tmp_path)
+    finally:
+        worker.kill()
+        worker.wait(10)
+    there = found.there
+    assert [(one.run_set, one.workers, one.alive) for one in there.sets] == [(live, 2, 1), (warm, 1, 0)]
+    assert (there.live, there.previous, there.modules, there.daemon, there.pm2_installed) == (
+        "aaa.2",
+        "bbb",
+        {"m1"},
+        False,
+        False,
+    )
+    assert {kept.id: kept.state for kept in there.releases} == {"aaa": "current", "bbb": "bad", "torn": "kept"}
+    assert there.recipes["aaa"].run_set == live
+    assert set(there.recipes) == {"aaa"}
+    assert [(one.name, one.state, one.restarts) for one in found.workers] == [
+        ("nobody-aaa.2-0", "up", 3),
+        ("nobody-aaa.2-1", "down", 0),
+        ("nobody-bbb-0", "down", None),
+    ]
+    assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
+    assert found.stamps == {"nginx": "digest"}
+    assert found.runtimes == ("24.1.0",)
+
+
+def test_who_holds_the_lock(server: Sshd, tmp_path: Path) -> None:
+    write(tmp_path / "state" / "lock", {"who": "ana\x1b[31m", "what": "deploy", "since": 12.0, "run": "x"})
+    assert seen(server, tmp_path).lock is None
+    holder = subprocess.Popen(
+        ["flock", "--no-fork", tmp_path / "state" / "lock", "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        lock = seen(server, tmp_path).lock
+    finally:
+        holder.kill()
+        holder.wait(10)
+    assert lock is not None
+    assert (lock.who, lock.what, lock.since) == ("ana", "deploy", 12.0)
+
+
+def test_a_login_without_rights_sees_what_it_may(tmp_path: Path) -> None:
+    """As the unprivileged user of this machine, without sudo."""
+    with sshd() as server:
+
+        async def go() -> HostFacts:
+            async with linked(server.host) as link:
+                text = module.script(questions(tmp_path), "marker")
+                answer = await link.script(text, user="nobody")
+                return facts("h", Sections.read(answer.out.decode(), "marker"), questions(tmp_path), time.time())
+
+        found = asyncio.run(go())
+    assert (found.user, found.root) == ("nobody", False)
+    assert found.memory > 0
+
+
+UNITS = """\
+m units
+Id=nginx.service
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+
+Id=x.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+m listening
+LISTEN 0 511 *:80 0.0.0.0:* users:(("nginx",pid=1,fd=6))
+LISTEN 0 1 [::1]:5432 [::]:*
+m firewall
+ENABLED=yes
+m end"""
+
+
+def test_units_and_listeners_are_read_from_their_programs_words() -> None:
+    text = UNITS
+    found = facts("h", Sections.read(text, "m"), questions(Path("/x")), 0)
+    assert found.units == {"nginx.service": Unit("active", "enabled")}
+    assert [(one.port, one.address, one.program) for one in found.listening] == [(80, "*", "nginx"), (5432, "[::1]", "")]
+    assert found.firewall == "active"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                [
+                    "m os",
+                    "m machine",
+                    "m load",
+                    "m memory",
+                    "m disk",
+                    "m set a",
+                    "m worker a 0",
+                    "m release r",
+                    "m lock",
+                    "m units",
+                    "m listening",
+                ]
+            ),
+            st.text(max_size=60),
+        )
+    )
+)
+def test_nothing_that_a_host_prints_breaks_the_reader(lines: list[str]) -> None:
+    facts("h", Sections.read("\n".join(lines), "m"), questions(Path("/x")), 0)
