@@ -26,7 +26,7 @@ class Look:
     """How entries are shown: `width` cells wide (0: not wrapped), names in `names` cells, `found` highlighted."""
 
     width: int = 0
-    names: int = 14
+    names: int = 18
     stamps: Stamps = "local"
     found: re.Pattern[str] | None = None
     with_target: bool = False

@@ -129,7 +129,7 @@ class LogPane(LogCanvas, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         """Lays out for the new width, from the same entry on."""
-        names = 14 if event.size.width >= NARROW else 9
+        names = 18 if event.size.width >= NARROW else 12
         look = replace(self.look, names=names, width=event.size.width if self.look.width else 0)
         if look == self.look:
             self._place()

@@ -32,15 +32,16 @@ class LogStatus(Painted):
     def _counts(self, board: Board) -> str:
         kept, ever = len(board.ring), board.ring.end
         lines = f"{kept:,} lines" if kept == ever else f"newest {kept:,} of {ever:,} lines"
-        return f"{lines} · {self._rate(board.clock(), ever):.0f}/s "
+        rate = self._rate(board.clock(), ever)
+        return f"{lines} " if rate is None else f"{lines} · {rate:.0f}/s "
 
-    def _rate(self, now: float, end: int) -> float:
-        """Entries a second over the last moments."""
+    def _rate(self, now: float, end: int) -> float | None:
+        """Entries a second over the last moments; None before the first second is over."""
         self._ends.append((now, end))
         while len(self._ends) > 1 and now - self._ends[0][0] > RATE_SECONDS:
             self._ends.popleft()
         begun, before = self._ends[0]
-        return (end - before) / max(1.0, now - begun)
+        return (end - before) / (now - begun) if now - begun >= 1 else None
 
 
 def _state(pane: LogPane) -> tuple[str, str]:

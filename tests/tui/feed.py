@@ -18,7 +18,7 @@ from chatops.tui.app import MonitorApp
 from chatops.tui.source import Source
 
 NOW = 1_780_000_000.0
-OLD, NEW = "20260528T2024-9f31c2", "20260528T2026-c4e8a7"
+OLD, NEW = "9f31c2d07a", "c4e8a7b15e"
 LINES = (
     ("info", "request method=GET path=/ status=200 ms=2.1"),
     ("info", "joined room=lobby members=14"),
@@ -42,7 +42,7 @@ def workers(release: str, time: float, count: int = 2) -> WorkerSample:
             cpu_percent=5.0 + (beat * (3 + index)) % 41,
             memory_bytes=(64 + 5 * index + beat % 9) * 1024 * 1024,
             restarts=index,
-            uptime_seconds=time - NOW + 5000.0,
+            uptime_seconds=time - NOW + (100.0 if release == NEW else 5000.0),
             release=release,
         )
         for index in range(count)
@@ -95,7 +95,7 @@ def kept(current: str = NEW) -> State:
     """What `inspect()` would say before and after the deploy."""
     new, old = KeptRelease(NEW, "current", NOW - 100, "ana", "c4e8a7"), KeptRelease(OLD, "warm", NOW - 900, "ana", "9f31c2")
     releases = (new, old) if current == NEW else (replace(old, state="current"),)
-    older = KeptRelease("20260527T1100-aa00bb", "kept", NOW - 90_000, "ben")
+    older = KeptRelease("aa00bb77d2", "kept", NOW - 90_000, "ben")
     return State(target="local", kind="local", url="http://127.0.0.1:3000", releases=(*releases, older))
 
 
