@@ -17,13 +17,14 @@ from chatops.redact import Redactor, Secret
 from chatops.shell import words
 from chatops.targets.base import Finding
 from chatops.targets.vps import fleet as fleets
-from chatops.targets.vps.client import mirror, supply
+from chatops.targets.vps.client import mirror, once, supply
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.carry import Carrier
 from chatops.targets.vps.client.fleet import together
 from chatops.targets.vps.client.keys import Refused, on_terminal
 from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach, dial
+from chatops.targets.vps.client.sampler import Sampler
 from chatops.targets.vps.config import Block, Host
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
@@ -50,6 +51,7 @@ class VpsTarget:
         ask = on_terminal()
         self._reaches = {host.address: Reach(_address(host, folder), ask) for host in block.hosts}
         self._carriers: dict[str, Carrier] = {}
+        self._samplers: list[Sampler] = []
         self._fleet: Fleet = fleets.fleet(app, block, {})
 
     async def inspect(self) -> VpsState:
@@ -214,13 +216,25 @@ class VpsTarget:
 
     async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
         """The workers' files and nginx's, of every host, in the order of time."""
-        raise TargetError("the logs of this kind of target can't be read yet")
-        yield
+        from chatops.targets.vps.client.logs import Source, lines
+
+        sources = []
+        for machine, facts in self._fleet.seen(await self.inspect()):
+            globs = (f"{machine.layout.logs}/*.log", f"/var/log/nginx/chatops-{machine.name}.*.log")
+            link = await self._reaches[machine.host.address].link()
+            sources.append(Source(link, globs, (f"{machine.layout.secrets}/*",), "root" if facts.root else ""))
+        async with aclosing(lines(self.name, sources, tail, follow, since)) as found:
+            async for line in found:
+                yield line
 
     async def workers(self) -> Sequence[Worker]:
-        """Every worker of every app host."""
-        state = await self.inspect()
-        return state.workers
+        """Every worker of every app host, from one channel each."""
+        if not self._samplers:
+            for machine, facts in self._fleet.apps(await self.inspect()):
+                reach, user = self._reaches[machine.host.address], "root" if facts.root else ""
+                self._samplers.append(Sampler(reach, machine.layout.run, user))
+        found = await asyncio.gather(*(sampler.workers() for sampler in self._samplers))
+        return [worker for workers in found for worker in workers]
 
     async def run(self, arguments: Sequence[str]) -> int:
         """A command in the environment of the release that serves, on the first app host."""
@@ -229,7 +243,9 @@ class VpsTarget:
             if live := facts.there.facts(facts.there.live):
                 spec = live.run_set.folder / "0.json"
                 line = words(machine.node_program, machine.scripts / "launch.cjs", "run", spec, *arguments)
-                return await supply.once(self._reaches[machine.host.address], line, machine)
+                place = f'export HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH"'
+                link = await self._reaches[machine.host.address].link()
+                return await once.run(link, f"{place}\nexec {line}", machine.name)
         raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
 
     async def doctor(self) -> Sequence[Finding]:
@@ -249,6 +265,7 @@ class VpsTarget:
     async def close(self) -> None:
         """Gives locks back and hangs up."""
         await self._release()
+        await asyncio.gather(*(sampler.close() for sampler in self._samplers), return_exceptions=True)
         await asyncio.gather(*(reach.close() for reach in self._reaches.values()), return_exceptions=True)
 
 

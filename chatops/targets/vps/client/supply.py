@@ -6,7 +6,6 @@ import asyncio
 import getpass
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -116,17 +115,3 @@ async def forget(reaches: Reaches, fleet: Fleet) -> None:
         )
 
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values()), return_exceptions=True)
-
-
-async def once(reach: Reach, line: str, machine: Machine) -> int:
-    """Runs a command line there as the app's user; what it prints comes out here."""
-    link = await reach.link()
-    root = machine.layout.root
-    text = f'export HOME={words(root)} PATH={words(machine.runtime / "bin")}:"$PATH"\n{line}'
-    async with link.channel(text, user=machine.name) as channel:
-        await channel.end()
-        async for chunk in channel.read():
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-        sys.stderr.buffer.write(channel.errors)
-        return channel.code
