@@ -16,18 +16,18 @@ SETTLE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Connections:
-    """Rates a second of wall clock and of server CPU, and bytes for all of the idle connections together."""
+    """Rates a second, of wall clock and of server CPU; growth in bytes for all idle connections, as found and collected."""
 
     handshakes_per_second: float
     handshakes_per_cpu_second: float
     joins_per_second: float
     idle_bytes: float
+    used_bytes: float
 
 
 def measure(name: str) -> Connections:
     per_second, per_cpu = _handshakes(name)
-    joins, idle = _idle(name)
-    return Connections(per_second, per_cpu, joins, idle)
+    return Connections(per_second, per_cpu, *_idle(name))
 
 
 def _handshakes(name: str) -> tuple[float, float]:
@@ -40,13 +40,16 @@ def _handshakes(name: str) -> tuple[float, float]:
         return HANDSHAKES / answer["seconds"], HANDSHAKES / cpu
 
 
-def _idle(name: str) -> tuple[float, float]:
+def _idle(name: str) -> tuple[float, float, float]:
     with _with_tokens(name, IDLE) as (subject, clients):
-        before = subject.metric("process_resident_memory_bytes")
+        subject.collect()
+        before = subject.memory()
         answer = clients.open(IDLE, rooms=ROOMS)
         if clients.wait(SETTLE_SECONDS) != IDLE:
             raise RuntimeError(f"{name} has lost idle connections")
-        return IDLE / answer["seconds"], subject.metric("process_resident_memory_bytes") - before
+        found = subject.memory() - before
+        subject.collect()
+        return IDLE / answer["seconds"], found, subject.memory() - before
 
 
 @contextlib.contextmanager

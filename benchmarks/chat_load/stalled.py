@@ -31,7 +31,7 @@ class Peak:
 
     def look(self, subject: Subject) -> None:
         self.waiting = max(self.waiting, subject.metric("chat_send_buffer_bytes"))
-        self.memory = max(self.memory, subject.metric("process_resident_memory_bytes"))
+        self.memory = max(self.memory, subject.memory())
 
 
 def measure(name: str) -> Stalled:

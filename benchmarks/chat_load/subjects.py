@@ -4,20 +4,23 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.needs import need_node
 from tests.packages import install
-from tests.servers import Chat, Process, ask, start_chat
+from tests.servers import Process, ask, start_chat
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "benchmarks" / "peers" / "chat"
 CACHE = ROOT / ".cache"
 SAMPLE, WS_LOOP, SOCKET_IO = "sample chat", "ws loop", "Socket.IO"
 SUBJECTS = [SAMPLE, WS_LOOP, SOCKET_IO]
+COMMON = {"NODE_ENV": "production", "NODE_OPTIONS": f"--import={Path(__file__).with_name('collect.mjs')}"}
 PROGRAMS = {WS_LOOP: "ws_loop.js", SOCKET_IO: "socket_io.js"}
 
 
@@ -28,6 +31,7 @@ class Subject:
     name: str
     socket: Path
     figures: Path
+    process: Process
 
     @property
     def dialect(self) -> str:
@@ -41,6 +45,16 @@ class Subject:
 
     def cpu_seconds(self) -> float:
         return self.metric("process_cpu_seconds_total")
+
+    def memory(self) -> float:
+        """Resident memory in bytes, with whatever the collector has not looked at yet."""
+        return self.metric("process_resident_memory_bytes")
+
+    def collect(self) -> None:
+        """Collect garbage: twice, because the first time only lets go of what has finalizers; then let the system see it."""
+        for _ in range(2):
+            self.process.popen.send_signal(signal.SIGUSR2)
+            time.sleep(1)
 
 
 @contextlib.contextmanager
@@ -58,25 +72,21 @@ def running(name: str, env: Mapping[str, str] | None = None) -> Iterator[Subject
     """A fresh server of the given name; the sample chat keeps its messages in SQLite, the peers keep none."""
     with short_folder() as folder:
         if name == SAMPLE:
-            with start_chat(folder, env={"LOG_LEVEL": "warn", "NODE_ENV": "production", **(env or {})}) as chat:
-                yield sample(chat)
+            with start_chat(folder, env={"LOG_LEVEL": "warn", **COMMON, **(env or {})}) as chat:
+                yield Subject(SAMPLE, chat.socket, chat.operations, chat.process)
         else:
             with _peer(name, folder, env or {}) as subject:
                 yield subject
-
-
-def sample(chat: Chat) -> Subject:
-    return Subject(SAMPLE, chat.socket, chat.operations)
 
 
 @contextlib.contextmanager
 def _peer(name: str, folder: Path, env: Mapping[str, str]) -> Iterator[Subject]:
     socket = folder / "peer.sock"
     argv: list[str | Path] = [need_node(), _installed() / PROGRAMS[name]]
-    settings = {"PATH": os.environ["PATH"], "NODE_ENV": "production", "PORT": str(socket), **env}
+    settings = {"PATH": os.environ["PATH"], "PORT": str(socket), **COMMON, **env}
     process = Process(argv, folder / "log", lambda: _answers(socket), settings)
     try:
-        yield Subject(name, socket, socket)
+        yield Subject(name, socket, socket, process)
     finally:
         process.close()
 

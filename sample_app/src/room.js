@@ -14,10 +14,12 @@ export class Room {
   last = undefined
   idlePulses = 0
   quietUntil = 0
-  elsewhere = []
   #tail = []
   #reading = undefined
   #stale = false
+  #here = undefined
+  #told = undefined
+  #elsewhere = []
   #presence = ''
 
   constructor(name, store, fanout, log) {
@@ -48,9 +50,15 @@ export class Room {
     const { messages, reset } = this.#since(after)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
+    this.#here = undefined
     client.write(encodeFrame(this.members.size > NAMES && this.#presence ? this.#presence : this.#presenceText()))
     const replayed = after !== null && messages.length > 0
     return { count: messages.length, outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' }
+  }
+
+  dismiss(client) {
+    this.members.delete(client)
+    this.#here = undefined
   }
 
   /** A frame that is not kept, such as `typing`. */
@@ -59,16 +67,17 @@ export class Room {
     for (const member of this.members) if (member !== except) member.write(bytes)
   }
 
-  /** Who is here, for the other processes: at most the first names, and how many there are. */
-  present() {
-    const names = new Set()
-    for (const { name } of this.members) names.add(name)
-    return { room: this.name, names: [...names].slice(0, NAMES), total: names.size }
+  /** Who is here, at most the first names, and how many: the same object for as long as nobody comes or goes. */
+  get here() {
+    return (this.#here ??= this.#listed())
   }
 
   /** Tell the members who is in the room, where that has changed. */
   announce(elsewhere) {
-    this.elsewhere = elsewhere
+    const alone = elsewhere.length === 0 && this.#elsewhere.length === 0
+    if (alone && this.here === this.#told) return
+    this.#told = this.here
+    this.#elsewhere = elsewhere
     const text = this.#presenceText()
     if (text !== this.#presence) this.fanout.push(this, [text])
     this.#presence = text
@@ -116,8 +125,14 @@ export class Room {
     return { messages: count === 0 ? [] : this.#tail.slice(-count), reset }
   }
 
+  #listed() {
+    const names = new Set()
+    for (const { name } of this.members) names.add(name)
+    return { room: this.name, names: [...names].slice(0, NAMES), total: names.size }
+  }
+
   #presenceText() {
-    const groups = [this.present(), ...this.elsewhere]
+    const groups = [this.here, ...this.#elsewhere]
     const names = new Set(groups.flatMap((group) => group.names))
     const whole = groups.every((group) => group.names.length === group.total)
     const total = whole ? names.size : groups.reduce((sum, group) => sum + group.total, 0)

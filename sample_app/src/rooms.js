@@ -14,7 +14,7 @@ const TYPING_MAX = 100
 
 export class Rooms {
   #rooms = new Map()
-  #announced = { text: '[]', time: 0 }
+  #announced = { told: [], until: 0 }
   #version
 
   constructor(chat) {
@@ -49,7 +49,7 @@ export class Rooms {
 
   leave(client, name) {
     client.rooms.delete(name)
-    this.#rooms.get(name)?.members.delete(client)
+    this.#rooms.get(name)?.dismiss(client)
   }
 
   /** Rows this process has stored: to its own members and, as a hint, to the other processes. */
@@ -138,11 +138,12 @@ export class Rooms {
   /** Tell the other processes who is here, when that changes and before they forget it. */
   async #announce() {
     const now = Date.now()
-    const here = this.#occupied().map((room) => room.present())
-    const text = JSON.stringify(here)
-    if (text === this.#announced.text && (here.length === 0 || now < this.#announced.time + PRESENCE_REFRESH_MS)) return
+    const here = this.#occupied().map((room) => room.here)
+    const { told, until } = this.#announced
+    const same = here.length === told.length && here.every((one, index) => one === told[index])
+    if (same && (here.length === 0 || now < until)) return
     await this.chat.store.announce(this.chat.config.instance, here, now, now + PRESENCE_LIFE_MS)
-    this.#announced = { text, time: now }
+    this.#announced = { told: here, until: now + PRESENCE_REFRESH_MS }
   }
 
   /** The larger a room, the rarer its presence frames: about 500 a second from one process. */
