@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from chatops import shell
 from chatops.errors import TargetError
+from chatops.pm2 import Layout
 from chatops.targets.vps.client.address import HostAddress
+from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach, dial
+from chatops.targets.vps.facts import Questions
 from tests.rig.blackhole import silent, unreachable
 from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, gone, linked, sshd
@@ -335,3 +338,16 @@ def test_a_host_behind_another_one(server: Sshd) -> None:
             return (await link.script("echo $SSH_AUTH_SOCK up")).out
 
     assert asyncio.run(ask()) == b"up\n"
+
+
+def test_connecting_and_looking_costs_ten_round_trips_at_most(server: Sshd, wire: Wire, tmp_path: Path) -> None:
+    wire.delayed(0.02)
+    root = PurePosixPath(tmp_path)
+    asked = Questions(app="chat", layout=Layout(root), pm2=root / "pm2", runtimes=root / "node", stamps=root / "stamps")
+
+    async def ask() -> float:
+        async with linked(far(server, wire)) as link:
+            await look(link, asked)
+            return wire.traffic.round_trips
+
+    assert asyncio.run(ask()) + 1 <= 10  # one for TCP itself

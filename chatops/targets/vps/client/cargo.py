@@ -13,7 +13,7 @@ import json
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from chatops.targets.vps.facts import Member, Program
 
@@ -78,13 +78,20 @@ def cargo(program: Program) -> Cargo:
     head = json.dumps({"event": "phase", "phase": program.phase, "titles": dict(program.titles)}, separators=(",", ":"))
     own = (_own(program, "sh", program.text), _own(program, "head", f"{head}\n"))
     archives = [
-        (member, member.content)
-        for member in program.members
-        if isinstance(member.content, Path) and tarfile.is_tarfile(member.content)
+        (member, member.content) for member in program.members if isinstance(member.content, Path) and _plain(member.content)
     ]
     apart = {member.path for member, _ in archives}
     files = tuple(member for member in program.members if member.path not in apart)
     return Cargo((*files, *own), tuple((member, source, tuple(_pieces(source))) for member, source in archives))
+
+
+def _plain(path: Path) -> bool:
+    """Whether it is a tar archive that nothing has compressed."""
+    try:
+        with tarfile.open(path, "r:"):
+            return True
+    except tarfile.TarError:
+        return False
 
 
 def _own(program: Program, ending: str, text: str) -> Member:
@@ -94,12 +101,7 @@ def _own(program: Program, ending: str, text: str) -> Member:
 def _pieces(archive: Path) -> Iterator[Piece]:
     """Cut where members begin; what stands behind the last is a piece, too."""
     data = archive.read_bytes()
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive, "r:") as tar:
         starts = [member.offset for member in tar]
     for start, end in zip([0, *starts[1:]], [*starts[1:], len(data)], strict=True) if starts else [(0, len(data))]:
         yield Piece(hashlib.sha256(data[start:end]).hexdigest(), start, end - start)
-
-
-def folder(path: PurePosixPath, files: dict[str, bytes]) -> tuple[Member, ...]:
-    """Members for a folder of files that anybody may read."""
-    return tuple(Member(path / name, content, 0o644) for name, content in sorted(files.items()))

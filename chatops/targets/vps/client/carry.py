@@ -25,9 +25,6 @@ from chatops.targets.vps.client.holder import Holder, Position, hold
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.facts import Program
 
-SPEED = 20_000
-"""The slowest upload that is waited for, in bytes a second."""
-
 
 @dataclass(slots=True)
 class _Course:
