@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -25,7 +26,10 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, **options)
         loop = asyncio.get_running_loop()
         # Standard output, as everybody expects; Textual itself would paint on standard error.
-        self._file = cast(Any, _Lasting(sys.__stdout__ or sys.stdout, lambda: loop.call_soon_threadsafe(app.exit)))
+        file = sys.__stdout__ or sys.stdout
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="replace")  # in a locale without these characters, `?` stands for them
+        self._file = cast(Any, _Lasting(file, lambda: loop.call_soon_threadsafe(app.exit)))
 
 
 class _Lasting:

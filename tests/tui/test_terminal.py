@@ -25,7 +25,7 @@ PATIENCE = 30.0
 class Terminal:
     """A pseudo terminal of 120x40 with the screen in it as its session's leader."""
 
-    def __init__(self, *, deaf: bool = False) -> None:
+    def __init__(self, *, deaf: bool = False, encoding: str = "utf-8") -> None:
         self.master, self._slave = pty.openpty()
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self._before = termios.tcgetattr(self._slave)
@@ -33,7 +33,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.tui.screen"],
             cwd=ROOT,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONIOENCODING": encoding},
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
@@ -137,3 +137,13 @@ def test_a_change_that_is_running_is_told_to_stop_and_waited_for(terminal: Termi
 def test_nothing_is_left_running_when_the_terminal_vanishes(terminal: Terminal) -> None:
     terminal.hang_up()
     terminal.process.wait(timeout=PATIENCE)
+
+
+def test_a_locale_without_the_shapes_still_has_a_screen() -> None:
+    terminal = Terminal(encoding="latin-1")
+    try:
+        terminal.until(b"connection reset")
+        terminal.type(b"q")
+        assert terminal.end() == 0
+    finally:
+        terminal.close()
