@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -38,8 +39,6 @@ BEFORE_SNAPSHOT = 2.5
 
 def demo(context: typer.Context) -> None:
     """Deploy the bundled chat here, let bots talk, and open the monitor; without a terminal: one snapshot, then remove it."""
-    import shutil
-
     call = replace(invocation.of(context), config=_file(Path(FOLDER)))
     looking = invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin) and not call.json
     code = invocation.run(_look(call) if looking else _show(call))
