@@ -399,6 +399,20 @@ def test_a_tool_that_is_killed_between_two_phases_frees_the_lock(server: Sshd, s
     until_free(state)
 
 
+def test_a_frozen_link_between_two_phases_frees_the_lock(server: Sshd, wire: Wire, state: PurePosixPath) -> None:
+    async def go() -> None:
+        reach = Reach(server.through(wire.port))
+        one = carrier(reach)
+        assert told([event async for event in one.phase(program(state, "echo one"))]) == [">s0", "one", "<s0"]
+        wire.freeze()
+        await asyncio.to_thread(until_free, state, 16)
+        wire.resume()
+        await one.release()
+        await reach.close()
+
+    asyncio.run(go())
+
+
 def test_nothing_to_join(server: Sshd, state: PurePosixPath) -> None:
     from chatops.errors import TargetError
 

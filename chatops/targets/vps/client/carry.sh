@@ -93,10 +93,9 @@ while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in
-    carry) if said=$(exec 9>&-; take "$3" 2>&1); then start "$2"; else refuse "$said"; break; fi ;;
+    carry) if said=$(exec 9>&-; take "$3" 2>&1); then start "$2"; else refuse "$said"; sleep 0.3; break; fi ;;
     stop) : >"$state/stop" ;;
     leave) break ;;
   esac
 done
-sleep 0.1
 kill "$tail"

@@ -107,8 +107,7 @@ def _factory(host: HostAddress, stream: socket.socket, off: dict[str, list[str]]
     from chatops.targets.vps.client.login import Login
 
     library = logging.getLogger("paramiko")
-    library.addHandler(logging.NullHandler())
-    library.propagate = False
+    library.handlers, library.propagate = [logging.NullHandler()], False  # its threads print tracebacks otherwise
     name, port = host.place
     settings = {
         "sock": stream,

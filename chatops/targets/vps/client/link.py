@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,8 @@ class Link:
     def _begin(self, line: str, script: bytes) -> Any:
         raw = self.session()
         raw.exec_command(line)
-        raw.sendall(script)
+        with suppress(OSError):  # a shell that never begins says why on its way out
+            raw.sendall(script)
         return raw
 
     def _progress(self) -> None:
