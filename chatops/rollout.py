@@ -79,10 +79,8 @@ def scale(site: Site, there: Deployed, goal: Scale) -> Rollout:
     )
     if goal.workers > live.workers:
         return Rollout(_phases(("prepare", steps.start(site, run_set, range(live.workers, goal.workers)))), release, notices)
-    surplus = range(goal.workers, live.workers)
-    text = f"{steps.summary(run_set, goal.workers)}\n{steps.stop_workers(site, run_set, surplus)}"
-    stop = steps.step("stop", f"drain and stop {len(surplus)} of {live.workers} workers", text, reason="remove")
-    return Rollout(_phases(("settle", (stop,))), release, notices)
+    retire = steps.retire(site, run_set, range(goal.workers, live.workers))
+    return Rollout(_phases(("settle", (retire,))), release, notices)
 
 
 def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...], gone: str | None = None) -> Rollout:

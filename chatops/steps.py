@@ -154,9 +154,20 @@ def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None) -> Sh
 
 def drain(site: Site, live: SetFacts) -> ShellStep:
     """Hands the clients of what served before over to what serves now."""
-    sockets = [live.run_set.ops(number) for number in range(live.workers)]
-    text = f'"$node" {words(site.scripts / "drain.cjs", int(LIMITS.drain), *sockets)}'
+    text = _drain(site, live.run_set, range(live.workers))
     return step("drain", f"hand the clients of {live.run_set.name} over", text, limit=LIMITS.drain + 20)
+
+
+def _drain(site: Site, run_set: RunSet, numbers: range) -> str:
+    return f'"$node" {words(site.scripts / "drain.cjs", int(LIMITS.drain), *map(run_set.ops, numbers))}'
+
+
+def retire(site: Site, run_set: RunSet, numbers: range) -> ShellStep:
+    """Ends some workers of the set that serves: first they get no new connections, then they hand over, then they stop."""
+    unseen = words("rm", "-f", "--", *map(run_set.socket, numbers))
+    texts = [summary(run_set, numbers.start), unseen, _drain(site, run_set, numbers), stop_workers(site, run_set, numbers)]
+    title = f"drain and stop {len(numbers)} of {numbers.stop} workers"
+    return step("stop", title, "\n".join(texts), reason="remove")
 
 
 def stop_sets(site: Site, gone: list[SetFacts]) -> Iterator[ShellStep]:
@@ -169,7 +180,7 @@ def stop_sets(site: Site, gone: list[SetFacts]) -> Iterator[ShellStep]:
 
 
 def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
-    """Commands that drain and end workers of a set."""
+    """Commands that end workers of a set."""
     names = [run_set.worker(number) for number in numbers]
     records = words(*(run_set.record(number) for number in numbers))
     left = [run_set.folder / f"{number}.{end}" for number in numbers for end in ("sock", "ops", "pid.json", "json")]

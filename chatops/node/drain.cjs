@@ -33,10 +33,11 @@ async function drain([seconds, ...sockets]) {
   const asked = await Promise.allSettled(sockets.map((socket) => ask(socket, `/drain?window_ms=${window}`, { method: 'POST' })))
   if (!asked.some((answer) => answer.status === 'fulfilled' && answer.value.status === 200)) return console.log('nothing to drain')
   const end = Date.now() + Number(seconds) * 1000
+  const soonest = Date.now() + LEAST_MS // kept-alive HTTP connections end with their next answer
   let left = before
   let said = NaN
-  while (left > 0 && Date.now() < end) {
-    if (left !== said) console.log(`old workers: ${left} connections`)
+  while ((left > 0 && Date.now() < end) || Date.now() < soonest) {
+    if (left > 0 && left !== said) console.log(`old workers: ${left} connections`)
     said = left
     await sleep(POLL_MS)
     left = await total(sockets)

@@ -140,3 +140,11 @@ def test_the_chat_deploys_and_loses_nothing(chat: Place) -> None:
     assert finished["impact"]["messages"] > 0
     assert {key: finished["impact"][key] for key in ("failed", "lost", "doubled")} == {"failed": 0, "lost": 0, "doubled": 0}
     assert 'id="log"' in chat.page() or "<html" in chat.page()
+
+
+def test_fewer_workers_lose_nothing(chat: Place) -> None:
+    chat.configure(workers=4)
+    chat.chatops("deploy")
+    felt = chat.events("scale", "1")[-1]["impact"]
+    assert felt["messages"] > 0
+    assert {key: felt[key] for key in ("failed", "lost", "doubled")} == {"failed": 0, "lost": 0, "doubled": 0}
