@@ -1,0 +1,238 @@
+"""The VPS target's plans on values: what is due, in which order, and that every generated program and site is sound."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from chatops.errors import TargetError
+from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
+from chatops.pm2 import Deployed, Recipe, RunSet, SetFacts
+from chatops.targets.vps import fleet as fleets
+from chatops.targets.vps.config import Block
+from chatops.targets.vps.facts import HostFacts, Unit
+from chatops.targets.vps.plan import Fleet, VpsState, plan
+from chatops.targets.vps.programs import programs, text
+from chatops.targets.vps.provision import packages, site
+from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.machine import Machine, Node, RootStep
+from tests.needs import need
+
+APP = App("my-chat", Path("/app"), websocket="/ws")
+NODE = Node("24.19.0", "node-v24.19.0-linux-x64.tar.xz", "a" * 64)
+RELEASE = Release("0123456789", "d" * 64, Path("/nowhere.tar"), "node server.js", 1.0, "ana@here", lock="l" * 64)
+ONE = {"hosts": [{"address": "203.0.113.1"}]}
+THREE = {
+    "hosts": [
+        {"address": "203.0.113.1", "roles": ["balancer"], "private": "10.0.0.1"},
+        {"address": "203.0.113.2", "roles": ["app"], "private": "10.0.0.2"},
+        {"address": "203.0.113.3", "roles": ["app", "data"], "private": "10.0.0.3"},
+    ]
+}
+TLS = {"domain": "chat.example.com", "tls": {"email": "a@b.c", "ca_bundle": "authority.pem"}}
+BLOCKS: dict[str, dict[str, Any]] = {
+    "one": ONE,
+    "one with tls": {**ONE, **TLS},
+    "bare": {**ONE, "redis": "none", "database": "none", "firewall": False},
+    "elsewhere": {**ONE, "redis": "redis://:x@10.0.0.9:6379", "database": "postgres://u:p@10.0.0.9/x"},
+    "three": THREE,
+    "three with tls": {**THREE, **TLS},
+    "six": {"hosts": [{"address": "2001:db8::1"}]},
+}
+
+
+def fleet(block: dict[str, Any]) -> Fleet:
+    """The machines of a block, each with a Node."""
+    made = Block.model_validate(block)
+    return fleets.fleet(APP, made, {host.address: NODE for host in made.hosts})
+
+
+def bare(machine: Machine) -> HostFacts:
+    """A host that has nothing."""
+    return HostFacts(host=machine.host.address, os="debian", arch="x86_64", root=True)
+
+
+def finished(machine: Machine) -> HostFacts:
+    """A host on which everything was applied and runs."""
+    secure = machine.block.tls is not None and "balancer" in machine.roles
+    stamps = {step.name: step.digest for step in (*due(machine, bare(machine)), *shut(machine, bare(machine)))}
+    units = (f"pm2-{machine.name}.service", f"redis-server@{machine.name}.service", "nginx.service")
+    return replace(
+        bare(machine),
+        stamps=stamps,
+        units=dict.fromkeys(units, Unit("active", "enabled")),
+        packages=dict.fromkeys(packages.wanted(machine), "1"),
+        runtimes=(NODE.version,),
+        app_user=True,
+        firewall="active",
+        markers={site.path(machine): site.text(machine, secure=secure)},
+        there=served(machine) if "app" in machine.roles else Deployed(),
+    )
+
+
+def served(machine: Machine) -> Deployed:
+    """Two workers of a release, and an older one that is kept."""
+    live = RunSet("live", APP.name, "live", "e", "node server.js", (), machine.layout)
+    old = replace(live, name="old", release="old")
+    return Deployed(
+        sets=(SetFacts(live, 2, 2),),
+        live="live",
+        releases=(KeptRelease("live", "current", 2.0), KeptRelease("old", "kept", 1.0)),
+        recipes={"live": Recipe(live, None), "old": Recipe(old, None)},
+        daemon=True,
+        pm2_installed=True,
+    )
+
+
+def state(found: Fleet, look: Any) -> VpsState:
+    """What was seen, where every host looks the same."""
+    return VpsState(target="vps", kind="vps", hosts={key: look(machine) for key, machine in found.machines.items()})
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize(
+    "goal", [Deploy(RELEASE), Rollback("old"), Scale(3), Scale(1), Restart(), Remove(), Remove(purge=True)], ids=str
+)
+@pytest.mark.parametrize("look", [bare, finished])
+def test_every_program_is_sound(name: str, goal: Goal, look: Any, tmp_path: Path) -> None:
+    found = fleet(BLOCKS[name])
+    seen = state(found, look)
+    if look is bare and not isinstance(goal, Deploy):
+        return
+    made = plan(found, seen, goal)
+    checked = 0
+    for phase in made.phases:
+        for address, machine in found.machines.items():
+            steps = [step for step in phase.steps if step.host == address]  # type: ignore[attr-defined]
+            if steps:
+                file = tmp_path / f"{checked}.sh"
+                file.write_text(text(machine, made, phase, steps, root=isinstance(steps[0], RootStep)))
+                checked += 1
+    files = [str(path) for path in sorted(tmp_path.glob("*.sh"))]
+    for file in files:
+        subprocess.run(["sh", "-n", file], check=True)
+    # SC2016: texts of files hold `$` on purpose; SC2218, SC2329: the runner calls its steps by name.
+    done = subprocess.run(["shellcheck", "-s", "sh", "-e", "SC2016,SC2218,SC2329", *files], capture_output=True, text=True)
+    assert done.returncode == 0 or not files, done.stdout
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_site_is_one_that_nginx_takes(name: str, tmp_path: Path) -> None:
+    nginx = need("nginx", "nginx-light", "/usr/sbin")
+    for machine in fleet(BLOCKS[name]).machines.values():
+        sites = {secure: site.text(machine, secure=secure) for secure in (False, True) if not secure or machine.block.tls}
+        for secure, content in sites.items():
+            folder = tmp_path / f"{machine.host.address}-{secure}".replace(":", "")
+            folder.mkdir()
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+                 "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
+                check=True, capture_output=True,
+            )  # fmt: skip
+            here = content.replace(str(site.certificates(machine)), str(folder)).replace("/var/log/nginx", str(folder))
+            (folder / "site.conf").write_text(here)
+            (folder / "nginx.conf").write_text(
+                f"pid {folder}/pid;\nerror_log {folder}/e;\nevents {{}}\nhttp {{\n"
+                + "".join(
+                    f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+                )
+                + f"include {folder}/site.conf;\n}}\n"
+            )
+            done = subprocess.run([nginx, "-t", "-q", "-c", folder / "nginx.conf"], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert site.generation(content) in content
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_finished_host_needs_no_root(name: str) -> None:
+    found = fleet(BLOCKS[name])
+    made = plan(found, state(found, lambda machine: replace(finished(machine), root=False)), Deploy(RELEASE))
+    assert [phase.name for phase in made.phases] == ["prepare", "switch", "settle"]
+
+
+def test_a_bare_host_is_made_ready_first() -> None:
+    found = fleet(BLOCKS["one"])
+    made = plan(found, state(found, bare), Deploy(RELEASE))
+    assert [phase.name for phase in made.phases] == ["provision", "firewall", "prepare", "switch"]
+    names = [step.name for step in made.phases[0].steps]
+    assert names == ["packages", "account", "node", "pm2", "unit", "rotation", "redis", "postgres", "limits", "site"]
+
+
+def test_without_root_a_bare_host_is_refused() -> None:
+    found = fleet(BLOCKS["one"])
+    with pytest.raises(TargetError, match="needs root for"):
+        plan(found, state(found, lambda machine: replace(bare(machine), root=False)), Deploy(RELEASE))
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "packages": {"packages": {}},
+    "unit": {"units": {}},
+    "node": {"runtimes": ()},
+    "account": {"app_user": False},
+    "site": {"markers": {}},
+}
+
+
+@pytest.mark.parametrize("step", BROKEN)
+def test_what_broke_since_is_mended(step: str) -> None:
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    assert due(machine, finished(machine)) == ()
+    assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
+
+
+def test_nginx_learns_of_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, finished)
+    assert [phase.name for phase in plan(found, seen, Scale(3)).phases] == ["prepare", "provision"]
+    assert [phase.name for phase in plan(found, seen, Scale(1)).phases] == ["provision", "settle"]
+
+
+def test_a_host_that_is_down_stops_a_deploy_unless_it_may_be_left_out() -> None:
+    found = fleet(BLOCKS["three"])
+    seen = state(found, finished)
+    hosts = {key: facts for key, facts in seen.hosts.items() if key != "203.0.113.2"}
+    seen = replace(seen, hosts=hosts, unreachable={"203.0.113.2": "no answer"})
+    with pytest.raises(TargetError, match="no answer"):
+        plan(found, seen, Deploy(RELEASE))
+    made = plan(found, seen, Deploy(RELEASE, skip_unreachable=True))
+    assert {step.host for step in made.steps()} == {"203.0.113.3"}  # type: ignore[attr-defined]
+    assert "203.0.113.2 is left out" in made.notices[0]
+
+
+def test_all_hosts_are_ready_before_one_is_switched() -> None:
+    found = fleet(BLOCKS["three"])
+    made = plan(found, state(found, finished), Deploy(RELEASE))
+    hosts = {phase.name: [step.host for step in phase.steps] for phase in made.phases}  # type: ignore[attr-defined]
+    assert set(hosts["prepare"]) == set(hosts["switch"]) == {"203.0.113.2", "203.0.113.3"}
+    assert made.phases[1].gate
+
+
+def test_passwords_are_in_no_program() -> None:
+    found = fleet(BLOCKS["elsewhere"])
+    made = plan(found, state(found, bare), Deploy(RELEASE))
+    for phase in made.phases:
+        for _, program in programs(found, made, phase, {}):
+            assert "u:p@" not in program.text
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({**ONE, "tls": {"email": "a@b.c"}}, "needs a `domain`"),
+    ({"hosts": []}, "at least 1"),
+    ({"hosts": [{"address": "a"}, {"address": "a"}]}, "twice"),
+    ({"hosts": [{"address": "a"}, {"address": "b"}]}, "roles"),
+    ({**THREE, "firewall": False}, "firewall"),
+    ({**ONE, "redis": "http://x"}, "redis://"),
+    ({"hosts": [{"address": "-oProxyCommand=x"}]}, "pattern"),
+    ({"hosts": [{"address": "a", "host_key": "MD5:x"}]}, "pattern"),
+]
+
+
+@pytest.mark.parametrize(("block", "words"), REFUSED)
+def test_blocks_that_make_no_sense(block: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Block.model_validate(block)
