@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.yard import PACKAGES, Yard, provisioned, unharmed
+from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
@@ -69,12 +69,12 @@ def test_a_changed_file_a_way_back_and_forth(yard: Yard) -> None:
     yard.change("second")
     second = yard.deploy()
     assert second["release"] != first
-    assert unharmed(second)
+    assert harm(second) == {}
     assert yard.health()["release"] == second["release"]
 
     back = yard.events("rollback", "vps", "--yes")[-1]
     assert (back["release"], back["ok"]) == (first, True)
-    assert unharmed(back)
+    assert harm(back) == {}
     assert yard.health()["release"] == first
 
     yard.change("third")
@@ -87,13 +87,13 @@ def test_a_changed_file_a_way_back_and_forth(yard: Yard) -> None:
 def test_scale_restart_and_reboot(yard: Yard) -> None:
     release = yard.health()["release"]
     grown = yard.events("scale", "vps", "3", "--yes")[-1]
-    assert unharmed(grown)
+    assert harm(grown) == {}
     assert len(yard.json("status", "vps")["workers"]) == 3
     assert yard.host.run("grep -c live/ /etc/nginx/conf.d/chatops-chat.conf").out.strip() == "3"
     shrunk = yard.events("scale", "vps", "2", "--yes")[-1]
-    assert unharmed(shrunk)
+    assert harm(shrunk) == {}
     before = {worker["pid"] for worker in yard.json("status", "vps")["workers"]}
-    assert unharmed(yard.events("restart", "vps", "--yes")[-1])
+    assert harm(yard.events("restart", "vps", "--yes")[-1]) == {}
     status = yard.json("status", "vps")
     assert not before & {worker["pid"] for worker in status["workers"]}
 
@@ -109,7 +109,7 @@ def test_a_release_that_does_not_start_changes_nothing(yard: Yard) -> None:
     text = server.read_text()
     server.write_text("console.error('no settings'); process.exit(3)\n")
     finished = yard.deploy(code=5)
-    assert unharmed(finished)
+    assert harm(finished) == {}
     assert yard.health()["release"] == release
     server.write_text(text)
     assert not yard.deploy()["changed"]
@@ -125,7 +125,7 @@ def test_later_deploys_need_no_root(yard: Yard) -> None:
     yard.entry = lambda host: {**entry(host), "user": "chat"}  # type: ignore[method-assign]
     yard.configure()
     yard.change("without rights")
-    assert unharmed(yard.deploy())
+    assert harm(yard.deploy()) == {}
 
 
 def test_secrets_stay_where_they_belong(yard: Yard) -> None:

@@ -96,15 +96,16 @@ class Yard:
 
     def served(self, host: Host | None = None) -> str:
         """The release that answers, once a host that has just booted is there."""
-        loop = "until curl -sf http://127.0.0.1/health; do sleep 0.2; done"
-        return str(json.loads((host or self.host).run(f"timeout 60 sh -c '{loop}'").out)["release"])
+        good = "for n in 1 2 3 4 5 6; do curl -sf -o /dev/null http://127.0.0.1/health || exit 1; done"
+        (host or self.host).run(f"timeout 60 sh -c 'until ({good}); do sleep 0.2; done'")
+        return str(self.health(host)["release"])
 
 
-def unharmed(finished: dict[str, Any]) -> bool:
-    """Whether users felt nothing of a change."""
+def harm(finished: dict[str, Any]) -> dict[str, int]:
+    """What users felt of a change, as far as it hurt."""
     felt = finished["impact"]
     assert felt["requests"] > 0
-    return (felt["failed"], felt["lost"], felt["doubled"]) == (0, 0, 0)
+    return {name: felt[name] for name in ("failed", "lost", "doubled") if felt[name]}
 
 
 def provisioned(rig: Rig, mirror: Mirror, folder: Path) -> str:
@@ -120,6 +121,7 @@ def provisioned(rig: Rig, mirror: Mirror, folder: Path) -> str:
 
 def _digest() -> str:
     source = Path(chatops.__file__).parent
-    names = [*source.glob("*.py"), *source.glob("node/*"), *source.glob("targets/vps/**/*.py"), *SAMPLE.glob("src/**/*.js")]
-    content = b"".join(path.read_bytes() for path in sorted(names) if path.is_file())
+    names = [*source.glob("*.py"), *source.glob("node/*"), *source.glob("targets/vps/**/*.py"), *SAMPLE.rglob("*")]
+    files = (path for path in sorted(names) if path.is_file() and "node_modules" not in path.parts)
+    content = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(content).hexdigest()[:12]

@@ -85,7 +85,9 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     rollouts = {machine.host.address: _rollout(fleet, machine, facts, goal) for machine, facts in fleet.apps(state)}
     if not rollouts:
         raise TargetError("no app host can be reached", "`chatops doctor` says what is wrong with each")
-    phases = _merged(fleet, state, base, rollouts)
+    rolled = _merged(fleet, state, rollouts, busy=bool(base))
+    # nginx may know new workers only when they have proved themselves, and gone ones no longer.
+    phases = (*rolled, *base) if _grows(fleet, state, goal) else (*base, *rolled)
     first = next(iter(rollouts.values()))
     said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
     return Plan(goal, phases, first.release, (*notices, *said))
@@ -141,17 +143,20 @@ def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> ro
     return rollout.restart(where, there, ())
 
 
-def _merged(
-    fleet: Fleet, state: VpsState, base: tuple[Phase, ...], rollouts: Mapping[str, rollout.Rollout]
-) -> tuple[Phase, ...]:
+def _grows(fleet: Fleet, state: VpsState, goal: Goal) -> bool:
+    lives = [facts.there.facts(facts.there.live) for _, facts in fleet.apps(state)]
+    return isinstance(goal, Scale) and any(live and live.workers < goal.workers for live in lives)
+
+
+def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollout], *, busy: bool) -> tuple[Phase, ...]:
     """The phases of all hosts as one course: everything is prepared and proved before anything is switched."""
     idle = {address for address, one in rollouts.items() if all(step.reason == "skip" for step in _steps(one))}
-    several, phases = len(fleet.machines) > 1, list(base)
+    several, phases = len(fleet.machines) > 1, list[Phase]()
     for name in ("prepare", "switch", "settle"):
         steps: list[Step] = []
         gate = None
         for address, one in rollouts.items():
-            if address in idle and (len(idle) < len(rollouts) or base):
+            if address in idle and (len(idle) < len(rollouts) or busy):
                 continue
             for phase in one.phases:
                 if phase.name == name:
