@@ -27,16 +27,20 @@ def deploy(
     release: Annotated[
         str | None, typer.Option("--release", metavar="ID", help="Deploy a release that the target has kept.")
     ] = None,
+    skip_unreachable: Annotated[
+        bool,
+        typer.Option("--skip-unreachable", help="Leave out hosts that don't answer; a later deploy brings them up to date."),
+    ] = False,
 ) -> None:
     """Put the app on a target, without a dropped request or a lost message."""
-    call = invocation.of(context)
+    call, wanted = invocation.of(context), goal(release, skip_unreachable=skip_unreachable)
     if dry_run:
-        invocation.run(show_plan(call, target, goal(release)))
+        invocation.run(show_plan(call, target, wanted))
     else:
-        invocation.run(change(call, target, goal(release), "deployed {release}", yes=yes, wait=wait_lock))
+        invocation.run(change(call, target, wanted, "deployed {release}", yes=yes, wait=wait_lock))
 
 
-def goal(release: str | None = None) -> GoalOf:
+def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalOf:
     """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
 
     def of(config: Config, state: State) -> Goal:
@@ -46,6 +50,6 @@ def goal(release: str | None = None) -> GoalOf:
 
         if release:
             return Rollback(release)
-        return Deploy(pack(config.app.path), environment(config))
+        return Deploy(pack(config.app.path), environment(config), skip_unreachable)
 
     return of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from chatops.model import App
+from chatops.model import App, KeptRelease
 from chatops.pm2 import Layout
 from chatops.targets.vps import bundle
 from chatops.targets.vps.config import Block, Host, Role
@@ -80,3 +81,13 @@ def installed(wanted: str, facts: HostFacts) -> Node | None:
     fitting = [version for version in facts.runtimes if version == wanted or version.startswith(f"{wanted}.")]
     newest = max(fitting, key=lambda version: [int(part) for part in version.split(".")], default=None)
     return Node(newest) if newest else None
+
+
+def releases(apps: Sequence[HostFacts]) -> tuple[KeptRelease, ...]:
+    """Those of every app host; `current` is what most hosts serve."""
+    lives = [kept.id for facts in apps for kept in facts.there.releases if kept.state == "current"]
+    current = max(dict.fromkeys(lives), key=lives.count, default=None)
+    known = {kept.id: kept for facts in reversed(apps) for kept in facts.there.releases if kept.state != "current"}
+    known |= {kept.id: kept for facts in apps for kept in facts.there.releases if kept.state == "current"}
+    shown = (replace(kept, state="kept") if kept.state == "current" and kept.id != current else kept for kept in known.values())
+    return tuple(sorted(shown, key=lambda kept: kept.created or 0, reverse=True))

@@ -82,3 +82,14 @@ def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:
         env, release = {**plan.goal.env, **elsewhere(machine)}, plan.goal.release
         yield Member(machine.layout.env(env_digest(env, machine.name)), env_file(env).encode())
         yield Member(machine.layout.state / "incoming" / f"{release.id}.tar", Path(release.archive))
+
+
+def waves(fleet: Fleet, phase: Phase, made: Mapping[str, Program]) -> Iterator[dict[str, Program]]:
+    """Stores before those who need their secrets; at the switch one host goes first and proves itself."""
+    if phase.name == "provision":
+        first = [address for address in made if "data" in fleet.machines[address].roles]
+    else:
+        first = list(made)[:1] if phase.name == "switch" else []
+    for wave in (first, [address for address in made if address not in first]):
+        if wave:
+            yield {address: made[address] for address in wave}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
-from chatops.errors import StepFailed, TargetError
+from chatops.errors import TargetError
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
-from chatops.model import App, Deploy, Goal, KeptRelease, Phase, Plan, Remove, Worker
+from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.redact import Redactor, Secret
 from chatops.shell import words
 from chatops.targets.base import Finding
@@ -28,8 +26,7 @@ from chatops.targets.vps.client.sampler import Sampler
 from chatops.targets.vps.config import Block, Host
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import programs, text
-from chatops.targets.vps.provision import firewall
+from chatops.targets.vps.programs import programs, text, waves
 from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
 
 
@@ -88,7 +85,7 @@ class VpsTarget:
         apps = [
             facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
         ]
-        releases = _releases(apps)
+        releases = fleets.releases(apps)
         serving = any(facts.there.live for facts in apps)
         return VpsState(
             target=self.name,
@@ -99,7 +96,7 @@ class VpsTarget:
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
             hosts=hosts,
             unreachable=unreachable,
-            resolves=not self._block.domain or await _resolves(self._block.domain),
+            resolves=not self._block.domain or await supply.resolves(self._block.domain),
             mirror=missing,
         )
 
@@ -124,12 +121,14 @@ class VpsTarget:
         """Does one phase on every host that has a part in it."""
         made = dict(programs(self._fleet, plan, phase, await self._shipped(plan, phase)))
         try:
-            for wave in self._waves(phase, made):
+            for wave in waves(self._fleet, phase, made):
                 async with aclosing(together(self._parts(plan, wave))) as events:
                     async for event in events:
                         yield event
             if phase.name == "firewall":
-                await self._confirm(list(made))
+                await supply.confirm(
+                    [Reach(_address(self._fleet.machines[one].host, self._folder)) for one in made], self._fleet
+                )
             if phase == plan.phases[-1]:
                 await self._release()
                 if isinstance(plan.goal, Remove) and plan.goal.purge:
@@ -137,17 +136,6 @@ class VpsTarget:
         except BaseException:
             await self._release()
             raise
-
-    def _waves(self, phase: Phase, made: Mapping[str, Program]) -> Iterator[dict[str, Program]]:
-        """Stores before those who need their secrets; at the switch one host goes first and proves itself."""
-        machines = self._fleet.machines
-        if phase.name == "provision":
-            first = [address for address in made if "data" in machines[address].roles]
-        else:
-            first = list(made)[:1] if phase.name == "switch" else []
-        for wave in (first, [address for address in made if address not in first]):
-            if wave:
-                yield {address: made[address] for address in wave}
 
     def _parts(self, plan: Plan, wave: Mapping[str, Program]) -> dict[Carrier, Program]:
         goal = plan.goal
@@ -166,23 +154,6 @@ class VpsTarget:
         if phase.name == "prepare" and len(self._fleet.machines) > 1 and isinstance(plan.goal, Deploy):
             return await supply.secrets(self._reaches, self._fleet)
         return {}
-
-    async def _confirm(self, addresses: Sequence[str]) -> None:
-        """Over new connections: we can still come in, so the firewall may stay."""
-        for address in addresses:
-            reach = Reach(_address(self._fleet.machines[address].host, self._folder))
-            try:
-                link = await reach.link()
-                answer = await link.script(firewall.confirmed(self._fleet.machines[address]), user="root")
-            except TargetError as error:
-                message = (
-                    f"the firewall of `{address}` shut us out, and goes away within {firewall.DEAD_MAN} s: {error.message}"
-                )
-                raise StepFailed(message, "`firewall: false` leaves it alone") from None
-            finally:
-                await reach.close()
-            if answer.code:
-                raise StepFailed(f"the firewall of `{address}` is not up", "run the same command again")
 
     async def _release(self) -> None:
         carriers, self._carriers = self._carriers, {}
@@ -272,21 +243,3 @@ class VpsTarget:
 def _address(host: Host, folder: Path) -> HostAddress:
     identity = Path(host.identity).expanduser() if host.identity else None
     return HostAddress(host.address, host.user, host.port, folder / identity if identity else None, host.pins)
-
-
-async def _resolves(domain: str) -> bool:
-    try:
-        async with asyncio.timeout(2):
-            return bool(await asyncio.get_running_loop().getaddrinfo(domain, 443, type=socket.SOCK_STREAM))
-    except (OSError, TimeoutError):
-        return False
-
-
-def _releases(apps: Sequence[HostFacts]) -> tuple[KeptRelease, ...]:
-    """Those of every app host; `current` is what most hosts serve."""
-    lives = [kept.id for facts in apps for kept in facts.there.releases if kept.state == "current"]
-    current = max(dict.fromkeys(lives), key=lives.count, default=None)
-    known = {kept.id: kept for facts in reversed(apps) for kept in facts.there.releases if kept.state != "current"}
-    known |= {kept.id: kept for facts in apps for kept in facts.there.releases if kept.state == "current"}
-    shown = (replace(kept, state="kept") if kept.state == "current" and kept.id != current else kept for kept in known.values())
-    return tuple(sorted(shown, key=lambda kept: kept.created or 0, reverse=True))

@@ -6,18 +6,18 @@ import asyncio
 import getpass
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from chatops.errors import ConfigError, TargetError
+from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.model import Phase
 from chatops.shell import words
 from chatops.targets.vps.client import mirror
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.facts import Member
 from chatops.targets.vps.plan import Fleet, provided_secrets
-from chatops.targets.vps.provision import stores
+from chatops.targets.vps.provision import firewall, stores
 from chatops.targets.vps.provision.machine import Machine, RootStep
 
 Reaches = Mapping[str, Reach]
@@ -115,3 +115,29 @@ async def forget(reaches: Reaches, fleet: Fleet) -> None:
         )
 
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values()), return_exceptions=True)
+
+
+async def resolves(domain: str) -> bool:
+    """Whether the domain has an address, as this machine sees it."""
+    try:
+        async with asyncio.timeout(2):
+            return bool(await asyncio.get_running_loop().getaddrinfo(domain, 443, type=socket.SOCK_STREAM))
+    except (OSError, TimeoutError):
+        return False
+
+
+async def confirm(reaches: Sequence[Reach], fleet: Fleet) -> None:
+    """Over new connections: we can still come in, so the firewalls may stay. Raises StepFailed where we can't."""
+    for reach in reaches:
+        address = reach.host.address
+        try:
+            link = await reach.link()
+            answer = await link.script(firewall.confirmed(fleet.machines[address]), user="root")
+        except TargetError as error:
+            reason = f"it goes away within {firewall.DEAD_MAN} s: {error.message}"
+            message = f"the firewall of `{address}` shut us out, and {reason}"
+            raise StepFailed(message, "`firewall: false` leaves it alone") from None
+        finally:
+            await reach.close()
+        if answer.code:
+            raise StepFailed(f"the firewall of `{address}` is not up", "run the same command again")
