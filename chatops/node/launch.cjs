@@ -4,9 +4,13 @@
 'use strict'
 const fs = require('node:fs')
 const net = require('node:net')
+const os = require('node:os')
 const path = require('node:path')
 const { spawn } = require('node:child_process')
-const { pathToFileURL } = require('node:url')
+const { runMain } = require('node:module')
+
+// Node reads these once, at its start: for an app that is given one, this process has started too early.
+const AT_START = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS']
 
 /** spec: {name, release, cwd, command, socket, ops, data, env_file, secrets_dir, secrets: [names], record} */
 function environment(spec) {
@@ -46,20 +50,47 @@ async function serve(spec) {
   leaveRecord(spec)
   process.umask(0o007) // the proxy reaches the socket through its folder's group
   clean()
-  Object.assign(process.env, environment(spec), { PORT: spec.socket, OPS_SOCKET: spec.ops, WORKER: spec.name })
+  const given = environment(spec)
+  Object.assign(process.env, given, { PORT: spec.socket, OPS_SOCKET: spec.ops, WORKER: spec.name })
   process.chdir(spec.cwd)
   const plain = /^node\s+([\w./@-]+)((?:\s+[\w./:=@-]+)*)$/.exec(spec.command)
-  if (!plain || plain[1].startsWith('-')) return supervise(spec.command)
-  const script = path.resolve(plain[1])
-  process.argv = [process.argv[0], script, ...plain[2].split(/\s+/).filter(Boolean)]
-  return import(pathToFileURL(script).href)
+  if (!plain || plain[1].startsWith('-') || AT_START.some((name) => given[name])) return supervise(spec.command)
+  process.argv = [process.argv[0], path.resolve(plain[1]), ...plain[2].split(/\s+/).filter(Boolean)]
+  // PM2 says SIGINT, platforms say SIGTERM: an app that knows only the latter drains, too.
+  process.on('SIGINT', () => process.listenerCount('SIGINT') > 1 || process.kill(process.pid, 'SIGTERM'))
+  return runMain() // as `node FILE` does: also FILE without its ending, a folder, and `require.main === module`
 }
 
-/** Any other command runs as a child that gets our signals and whose end is ours. */
+/** Any other command runs in a process group of its own that gets our signals and whose end is ours. */
 function supervise(command) {
-  const child = spawn('/bin/sh', ['-c', `exec ${command}`], { stdio: 'inherit' })
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill('SIGTERM'))
-  child.on('exit', (code, signal) => process.exit(signal ? 1 : code))
+  const child = spawn('/bin/sh', ['-c', `${npm()}${command}`], { stdio: 'inherit', detached: true })
+  const tell = () => {
+    try {
+      process.kill(-child.pid, 'SIGTERM')
+    } catch {} // it has ended
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, tell)
+  outlive(child.pid)
+  child.on('exit', (code, signal) => process.exit(status(code, signal)))
+}
+
+/** Where npm lies beside our Node it is named: the links of some packages of Node do not survive their packing. */
+function npm() {
+  const folder = path.resolve(path.dirname(process.execPath), '../lib/node_modules/npm/bin')
+  const there = ['npm', 'npx'].filter((name) => fs.existsSync(path.join(folder, `${name}-cli.js`)))
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`
+  return there.map((name) => `${name}() { ${quoted(process.execPath)} ${quoted(path.join(folder, `${name}-cli.js`))} "$@"; }\n`).join('')
+}
+
+/** Ends what is left of a process group when we end, also when we are killed: then our end of the pipe closes. */
+function outlive(group) {
+  const text = `trap '' INT TERM HUP; read -r _; kill -TERM -${group} 2>/dev/null || exit 0; sleep 25; kill -KILL -${group} 2>/dev/null`
+  spawn('/bin/sh', ['-c', text], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' })
+}
+
+/** What a shell would say of a process's end. */
+function status(code, signal) {
+  return signal ? 128 + os.constants.signals[signal] : code
 }
 
 function once(spec, [command, ...rest]) {
@@ -71,7 +102,7 @@ function once(spec, [command, ...rest]) {
     process.stderr.write(`cannot run \`${command}\`: ${error.code}\n`)
     process.exit(127)
   })
-  child.on('exit', (code, signal) => process.exit(signal ? 1 : code))
+  child.on('exit', (code, signal) => process.exit(status(code, signal)))
 }
 
 function read(file) {

@@ -9,6 +9,7 @@ const [folder, verb, ...rest] = process.argv.slice(2)
 const pm2 = require(path.join(folder, 'node_modules', 'pm2'))
 const call = (name, ...values) => promisify(pm2[name].bind(pm2))(...values)
 // Above the 25 s in which a worker ends by itself: PM2's own 1.6 s would cut every drain short.
+// One signal, to the worker alone: it passes it on to what it runs.
 const KILL_MS = 30_000
 
 /** Starts what is not online yet; what PM2 has given up is deleted first, so that its counters begin anew. */
@@ -18,7 +19,7 @@ async function start(apps) {
     if (known.get(app.name) === 'online') continue
     if (known.has(app.name)) await call('delete', app.name)
     await call('start', {
-      exec_mode: 'fork', merge_logs: true, kill_timeout: KILL_MS, exp_backoff_restart_delay: 100, max_restarts: 1000,
+      exec_mode: 'fork', merge_logs: true, kill_timeout: KILL_MS, treekill: false, exp_backoff_restart_delay: 100, max_restarts: 1000,
       pmx: false, vizion: false, automation: false, ...app,
     })
     console.log(`started ${app.name}`)
