@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pathspec import GitIgnoreSpec
 
@@ -48,7 +49,7 @@ def processes(folder: Path) -> dict[str, str]:
     path = folder / "Procfile"
     if not path.exists():
         return {}
-    lines = [line.strip() for line in path.read_text("utf-8", "replace").splitlines()]
+    lines = [line.strip() for line in path.read_text("utf-8-sig", "replace").splitlines()]
     matches = {line: _PROCESS.match(line) for line in lines if line and not line.startswith("#")}
     if wrong := [line for line, match in matches.items() if not match]:
         raise ConfigError(f"`{path}` has a line that is no `type: command`: {wrong[0]!r}")
@@ -112,8 +113,8 @@ def _command(folder: Path) -> str:
     if web := processes(folder).get("web"):
         return web
     package = _package(folder)
-    start = package.get("scripts", {}).get("start")
-    if isinstance(start, str):
+    scripts = package.get("scripts")
+    if isinstance(scripts, dict) and isinstance(start := scripts.get("start"), str):
         return start
     if isinstance(main := package.get("main"), str) and (folder / main).is_file():
         return f"node {main}"
@@ -133,7 +134,7 @@ def _lock(folder: Path) -> str | None:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in both)).hexdigest()
 
 
-def _package(folder: Path) -> dict[str, dict[str, str]]:
+def _package(folder: Path) -> dict[str, Any]:
     path = folder / "package.json"
     try:
         value = json.loads(path.read_bytes()) if path.is_file() else {}

@@ -77,6 +77,8 @@ def test_special_files_are_left_out(app: Path) -> None:
         ({"Procfile": "web: gunicorn app\n"}, "gunicorn app"),
         ({"package.json": '{"scripts": {"start": "node x.js"}}'}, "node x.js"),
         ({"package.json": '{"main": "index.js"}', "index.js": ""}, "node index.js"),
+        ({"package.json": '{"main": "index.js", "scripts": null}', "index.js": ""}, "node index.js"),
+        ({"Procfile": "\ufeffweb: node x.js\r\n"}, "node x.js"),
     ],
 )
 def test_how_an_app_starts(tmp_path: Path, content: dict[str, str], command: str) -> None:
