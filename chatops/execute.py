@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 from chatops import health
 from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
-from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, State
+from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, Scale, State
 from chatops.targets.base import Target
 
 
@@ -86,14 +87,24 @@ async def _phase(target: Target[Any], plan: Plan, phase: Phase) -> AsyncGenerato
 
 def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
     """Where to return to: what served before. After the gate the new release stays: it has proved itself."""
-    if course.proved or not isinstance(plan.goal, Deploy | Restart | Rollback):
+    if course.proved or not isinstance(plan.goal, Deploy | Restart | Rollback | Scale):
         return None
+    if isinstance(plan.goal, Scale):
+        return Scale(_workers(state))
     former = state.release.id if state.release else None
     bad = plan.release if isinstance(course.error, Unhealthy) and isinstance(plan.goal, Deploy) else None
     return Rollback(former, bad if bad != former else None)
 
 
+def _workers(state: State) -> int:
+    """How many workers served before, on the host that had most."""
+    hosts = Counter(worker.host for worker in state.workers if state.release and worker.release == state.release.id)
+    return max(hosts.values(), default=1)
+
+
 def _announce(goal: Goal) -> str:
+    if isinstance(goal, Scale):
+        return f"going back to {goal.workers} workers"
     to = goal.to if isinstance(goal, Rollback) else None
     return f"going back: {to} keeps serving" if to else "going back: what was started is removed"
 

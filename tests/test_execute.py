@@ -17,7 +17,7 @@ from chatops import health
 from chatops.errors import Locked, StepFailed, Unhealthy
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.execute import execute
-from chatops.model import Deploy, Gate, Goal, KeptRelease, Phase, Plan, Release, Restart, Rollback, State, Step
+from chatops.model import Deploy, Gate, Goal, KeptRelease, Phase, Plan, Release, Restart, Rollback, Scale, State, Step, Worker
 from tests.fakes import FakeTarget
 
 RELEASE = Release("new", "d", Path("/x"), "node x", 1.0, "me")
@@ -93,6 +93,14 @@ def test_a_first_release_that_fails_leaves_nothing() -> None:
     target = Scripted(failing={"prepare": Unhealthy("crashes")})
     carry(target, EMPTY, Deploy(RELEASE))
     assert target.goals == [Rollback(None, bad="new")]
+
+
+def test_more_workers_that_fail_are_taken_away_again() -> None:
+    hosts = ("a", "a", "b", "b")
+    workers = tuple(Worker(f"w{number}", host, "up", release="old") for number, host in enumerate(hosts))
+    target = Scripted(failing={"prepare": Unhealthy("crashes")})
+    carry(target, replace(SERVES_OLD, workers=workers), Scale(4))
+    assert target.goals == [Scale(2)]
 
 
 def test_after_the_gate_the_new_release_stays() -> None:
