@@ -63,12 +63,13 @@ def modules_key(lock: str, node_major: str) -> str:
 
 
 def install_pm2(site: Site) -> ShellStep:
-    """PM2 from our lock file, in a folder that later deploys find."""
+    """PM2 from our lock file, in a folder that later deploys find. Projects may share it: each prepares one of its own."""
     folder = words(site.pm2)
     copies = words(site.scripts / "package.json", site.scripts / "package-lock.json")
-    text = f"{_fresh(folder)}\ncp {copies} {folder}.new/\n{_npm_ci(f'{folder}.new')}\n"
-    action = f"{text}rm -rf {folder}\nmv {folder}.new {folder}"
-    return step("pm2", "install PM2", action, f"[ -e {folder}/node_modules/pm2 ]", "create", limit=300)
+    there = f"[ -e {folder}/node_modules/pm2 ]"
+    text = f"{_fresh(f'{folder}.$$')}\ncp {copies} {folder}.$$.new/\n{_npm_ci(f'{folder}.$$.new')}\n"
+    action = f"{text}{there} || {{ rm -rf {folder} && mv {folder}.$$.new {folder}; }}"
+    return step("pm2", "install PM2", action, there, "create", limit=300)
 
 
 def unpack(site: Site, release: Release) -> ShellStep:
@@ -85,8 +86,9 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
         return
     installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
     folder = words(installed)
-    text = f"{_fresh(folder)}\ncp {tree}/package.json {tree}/package-lock.json {folder}.new/\n"
-    text += f"{_npm_ci(f'{folder}.new')}\nmkdir -p {folder}.new/node_modules\nmv {folder}.new {folder}"
+    text = f"{_fresh(f'{folder}.$$')}\ncp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
+    text += f"{_npm_ci(f'{folder}.$$.new')}\nmkdir -p {folder}.$$.new/node_modules\n"
+    text += f"[ -d {folder} ] || mv {folder}.$$.new {folder}"
     if installed.name not in known:
         yield step("modules", "install dependencies (npm ci)", text, f"[ -d {folder} ]", "create", limit=600)
     link = f"rm -rf {tree}/node_modules\nln -s {folder}/node_modules {tree}/node_modules"
