@@ -17,6 +17,7 @@ from chatops.redact import Redactor, Secret
 from chatops.steps import Site
 from chatops.targets.base import Finding
 from chatops.targets.local.client import carry, look, node, place
+from chatops.targets.local.client.once import once
 from chatops.targets.local.config import Block
 from chatops.targets.local.plan import LocalState, plan
 
@@ -144,8 +145,7 @@ class LocalTarget:
         if live is None:
             raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
         spec = live.run_set.folder / "0.json"
-        process = await asyncio.create_subprocess_exec(found.program, site.scripts / "launch.cjs", "run", spec, *arguments)
-        return await process.wait()
+        return await once((found.program, site.scripts / "launch.cjs", "run", spec, *arguments))
 
     async def doctor(self) -> Sequence[Finding]:
         """What a deploy here would need."""
