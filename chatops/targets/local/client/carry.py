@@ -125,6 +125,7 @@ class Carrier:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={"HOME": str(Path.home()), **os.environ},  # cron and units may have none
         )
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +63,9 @@ def _cached_version(program: Path) -> str:
     if cached.is_file() and (text := cached.read_text()):
         return text
     version = _ask_version(program)
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    cached.write_text(version)
+    with suppress(OSError):  # the next call asks again
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_text(version)
     return version
 
 
