@@ -106,4 +106,5 @@ app.command("open")(open_)
 
 def main() -> None:
     """The entry point of the installed command."""
+    invocation.open_streams()
     app(hoist(sys.argv[1:]), prog_name="chatops")

@@ -94,6 +94,19 @@ def interactive(stream: Any) -> bool:
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
 
 
+def open_streams() -> None:
+    """Gives every standard stream that was closed a place to go, and lets none fail over a character it can't show."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif name != "stdin":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs to the end; SIGTERM and SIGHUP cancel like ctrl+c does, so that everything is given back."""
     import asyncio  # 50 ms, with ssl
