@@ -7,12 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from chatops.events import Event, Finished, HealthSample, Impact, Notice, StepFailed, StepFinished, StepOutput, StepStarted
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.status import Status
 
 OUTPUT_KEPT = 40
@@ -21,6 +19,8 @@ OUTPUT_KEPT = 40
 
 async def show(events: AsyncIterator[Event], *, color: bool, verbose: bool, quiet: bool) -> Finished | None:
     """Shows a change to its end and gives the last event; None when it never came (an attached one)."""
+    from rich.console import Console  # 40 ms, which the verbs that only use `age` do without
+
     console = Console(stderr=True, no_color=not color, highlight=False, soft_wrap=True, quiet=quiet)
     view = _View(console, verbose)
     try:
@@ -80,12 +80,16 @@ class _View:
             self._line("│", line, "dim", event.host)
 
     def _line(self, mark: str, words: str, style: str, host: str = "") -> None:
+        from rich.text import Text
+
         text = Text(f"  {mark} ", style=style)
         if host:
             text.append(f"{host}  ", style="cyan")
         self._console.print(text.append(words, style="" if style == "green" else style))
 
     def _spin(self) -> None:
+        from rich.text import Text
+
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         titles = sorted({event.title for event in self._running.values()})
