@@ -8,11 +8,15 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
 from chatops.model import App
+
+if TYPE_CHECKING:
+    import httpx
 
 ASK_EVERY = 0.05
 SAY_EVERY = 0.2
@@ -58,10 +62,11 @@ class Probe:
         self._running: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begins to ask and to talk."""
+        """Begins to ask and to talk, with everything loaded: what is measured may last a second only."""
+        http = health.client(self._health)
         talk = [self._talk(client) for client in self._clients]
         stay = [client.stay() for client in self._clients]
-        self._running = [asyncio.create_task(part) for part in (self._ask(), *talk, *stay)]
+        self._running = [asyncio.create_task(part) for part in (self._ask(http), *talk, *stay)]
 
     async def stop(self) -> Impact | None:
         """Stops talking, waits for what is under way, and tells what was felt; None where nothing ever answered."""
@@ -99,9 +104,9 @@ class Probe:
         """Connections that ended without a drain and were made again."""
         return self._tally.reconnects
 
-    async def _ask(self) -> None:
+    async def _ask(self, http: httpx.AsyncClient) -> None:
         loop = asyncio.get_running_loop()
-        async with health.client() as http:
+        async with http:
             due = loop.time()
             while True:
                 begun = time.monotonic()

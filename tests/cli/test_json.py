@@ -82,7 +82,7 @@ def test_what_streams_and_what_answers_afterwards(tiny: Place) -> None:
     hold(status, "status")
     assert (status["state"], len(status["workers"])) == ("healthy", 4)
     assert [one["state"] for one in tiny.json("releases")["releases"]] == ["current", "warm"]
-    probe = tiny.json("probe", "--seconds", "1")
+    probe = tiny.json("probe", "--seconds", "2")
     hold(probe, "probe")
     assert probe["latency_ms"]["requests"]["p50"] > 0
     hold(tiny.json("open"), "open")
@@ -113,6 +113,8 @@ def test_the_monitor_streams_events(tiny: Place) -> None:
 
 
 def test_attach_streams_the_events_of_a_deploy(tiny: Place) -> None:
+    assert tiny.app
+    (tiny.app / "Procfile").write_text("web: sh -c 'sleep 5; exec node server.cjs'\n")
     deploy = tiny.start("deploy", "--json")
     assert deploy.stdout
     hold(json.loads(deploy.stdout.readline()), "events")
