@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from chatops.errors import TargetError
@@ -73,6 +73,8 @@ class Channel:
         await blocking(lambda: self._send(pieces), self.close)
 
     def _send(self, pieces: Iterable[bytes]) -> None:
+        from chatops.targets.vps.client.faults import ERRORS
+
         for piece in pieces:
             rest = memoryview(piece)
             while rest:
@@ -83,12 +85,12 @@ class Channel:
                         self._moved()
                 except TimeoutError:
                     continue
-                except OSError:
+                except ERRORS:  # whoever reads is told
                     return
 
     async def end(self) -> None:
         """Ends the script's input."""
-        await blocking(self._raw.shutdown_write, self.close)
+        await blocking(lambda: quietly(self._raw.shutdown_write), self.close)
 
     async def read(self) -> AsyncGenerator[bytes]:
         """What the script prints, as it comes, held back while nobody takes it. Raises TargetError when the link is lost."""
@@ -143,7 +145,15 @@ class Channel:
 
     def close(self) -> None:
         """Ends the channel, whatever runs there; does not wait."""
-        asyncio.get_running_loop().run_in_executor(None, self._raw.close)
+        asyncio.get_running_loop().run_in_executor(None, quietly, self._raw.close)
+
+
+def quietly(call: Callable[[], object]) -> None:
+    """Calls the library where the end of a link is no news."""
+    from chatops.targets.vps.client.faults import ERRORS
+
+    with suppress(*ERRORS):
+        call()
 
 
 def new_mark() -> str:

@@ -17,7 +17,7 @@ from chatops.streams import from_thread
 from chatops.targets.vps.client import keys
 from chatops.targets.vps.client.address import HostAddress, resolve
 from chatops.targets.vps.client.blocking import blocking
-from chatops.targets.vps.client.channel import Channel, command, new_mark
+from chatops.targets.vps.client.channel import Channel, command, new_mark, quietly
 from chatops.targets.vps.client.connect import KINDS, Dial, pause
 
 TRIES = 4
@@ -111,7 +111,7 @@ class Link:
     def _beats(self) -> Iterator[bool]:
         while self._transport.active:
             self._transport.join(BEAT)
-            self._transport.global_request("keepalive@openssh.com", wait=True)
+            quietly(lambda: self._transport.global_request("keepalive@openssh.com", wait=True))
             yield bool(self._transport.active)
 
     async def _beat(self, beats: AsyncGenerator[bool]) -> bool:

@@ -17,7 +17,7 @@ from chatops.shell import words
 from chatops.streams import from_thread
 from chatops.targets.vps.client import faults
 from chatops.targets.vps.client.blocking import blocking
-from chatops.targets.vps.client.channel import CHUNK, as_user
+from chatops.targets.vps.client.channel import CHUNK, as_user, quietly
 from chatops.targets.vps.client.link import Link
 
 
@@ -29,7 +29,7 @@ async def run(link: Link, line: str, user: str = "") -> int:
     feeding = asyncio.create_task(_feed(raw))
     try:
         with _terminal(raw, interactive):
-            async with aclosing(from_thread(_output(raw), lambda: loop.run_in_executor(None, raw.close))) as pieces:
+            async with aclosing(from_thread(_output(raw), lambda: loop.run_in_executor(None, quietly, raw.close))) as pieces:
                 async for descriptor, piece in pieces:
                     await asyncio.to_thread(_write, descriptor, piece)
     finally:
@@ -76,8 +76,8 @@ async def _feed(raw: Any) -> None:
     """Standard input to the command, until either ends."""
     async with aclosing(_typed()) as pieces:
         async for piece in pieces:
-            await blocking(lambda piece=piece: raw.sendall(piece), raw.close)  # type: ignore[misc]
-    await blocking(raw.shutdown_write, raw.close)
+            await blocking(lambda piece=piece: quietly(lambda: raw.sendall(piece)), raw.close)  # type: ignore[misc]
+    await blocking(lambda: quietly(raw.shutdown_write), raw.close)
 
 
 async def _typed() -> AsyncGenerator[bytes]:
