@@ -22,7 +22,8 @@ from pathspec import GitIgnoreSpec
 from chatops.errors import ConfigError
 from chatops.model import Release
 
-ALWAYS_LEFT_OUT = {".git", "node_modules", ".chatops", ".DS_Store"}
+ALWAYS_LEFT_OUT = {".git", "node_modules", ".chatops", ".chatops-demo", ".DS_Store", ".env"}
+"""Never part of a release; `.env` holds secrets of the operator."""
 _PROCESS = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
 
 

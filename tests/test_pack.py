@@ -57,6 +57,11 @@ def test_ignore_files_are_honoured(app: Path) -> None:
     assert names(app) == [".gitignore", ".slugignore", "Procfile", "server.js", "src/.gitignore", "src/a.js", "src/keep.log"]
 
 
+def test_the_operators_secrets_stay_here(app: Path) -> None:
+    (app / ".env").write_text("API_TOKEN=abc")
+    assert ".env" not in names(app)
+
+
 def test_links_stay_inside(app: Path) -> None:
     (app / "link.js").symlink_to("src/a.js")
     with tarfile.open(pack(app).archive) as tar:
