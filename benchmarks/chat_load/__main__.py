@@ -10,7 +10,7 @@ from typing import TypeVar
 from benchmarks.chat_load import connections, fanout, rolling, stalled, workers
 from benchmarks.chat_load.generator import allow_many_files
 from benchmarks.chat_load.report import Figures, rows, write
-from benchmarks.chat_load.subjects import SUBJECTS
+from benchmarks.chat_load.subjects import MEMORY, SAMPLE, SUBJECTS
 from tests.needs import need_node
 
 FIXED_RATES = [25_000.0, 150_000.0]
@@ -23,7 +23,8 @@ def main() -> None:
     allow_many_files(FILES)
     node = subprocess.run([need_node(), "--version"], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     figures = Figures(
-        fanout=[_told(f"fan-out, {name}", lambda name=name: fanout.measure(name, FIXED_RATES)) for name in SUBJECTS],
+        fanout=[_told(f"fan-out, {name}", lambda name=name: fanout.measure(name, FIXED_RATES, MEMORY)) for name in SUBJECTS],
+        on_disk=_told("fan-out, sample chat on disk", lambda: fanout.measure(SAMPLE, [])),
         connections=[_told(f"connections, {name}", lambda name=name: connections.measure(name)) for name in SUBJECTS],
         stalled=[_told(f"stalled readers, {name}", lambda name=name: stalled.measure(name)) for name in SUBJECTS],
         one_worker=_told("latency on one worker", workers.one_worker),

@@ -1,6 +1,7 @@
 """One worker, one room of 500: how much it delivers in time, and what a delivery costs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.chat_load.generator import Generator, generator
 from benchmarks.chat_load.subjects import Subject, running
@@ -8,9 +9,9 @@ from benchmarks.chat_load.subjects import Subject, running
 MEMBERS = 500
 P99_MS = 50
 RATES = [1e3 * k for k in (10, 15, 20, 25, 30, 40, 50, 60, 75, 90, 110, 130, 150, 175, 200, 225, 250, 275, 300, 350, 400)]
-TRIES = 3
-WARM_UP_SECONDS = 1.0
-SECONDS = 2.5
+TRIES = 2
+WARM_UP_SECONDS = 0.5
+SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Fanout:
     at: dict[float, Step]
 
 
-def measure(name: str, fixed: list[float]) -> Fanout:
-    with running(name) as subject, generator(subject.dialect, [subject.socket]) as clients:
+def measure(name: str, fixed: list[float], parent: Path | None = None) -> Fanout:
+    """`parent`: the folder of the sample chat's database."""
+    with running(name, parent=parent) as subject, generator(subject.dialect, [subject.socket]) as clients:
         clients.open(MEMBERS)
         clients.send(30, WARM_UP_SECONDS)
         capacity = _capacity(subject, clients)
@@ -46,15 +48,14 @@ def measure(name: str, fixed: list[float]) -> Fanout:
 
 
 def _capacity(subject: Subject, clients: Generator) -> Step:
-    """Bisect RATES for the highest one that is in time in one of a few tries."""
-    low, high, best = 0, len(RATES), _step(subject, clients, RATES[0])
-    while high - low > 1:
-        middle = (low + high) // 2
-        step = _tried(subject, clients, RATES[middle])
-        if step.in_time:
-            low, best = middle, step
-        else:
-            high = middle
+    """Bisect RATES for the highest one in time, then once more above it: a bad moment must not decide."""
+    best = _step(subject, clients, RATES[0])
+    for _ in range(2):
+        low, high = RATES.index(best.offered), len(RATES)
+        while high - low > 1:
+            middle = (low + high) // 2
+            step = _tried(subject, clients, RATES[middle])
+            low, high, best = (middle, high, step) if step.in_time else (low, middle, best)
     return best
 
 

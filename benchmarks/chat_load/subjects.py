@@ -15,6 +15,7 @@ from tests.needs import need_node
 from tests.packages import install
 from tests.servers import Process, ask, start_chat
 
+MEMORY = Path("/dev/shm")  # noqa: S108
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "benchmarks" / "peers" / "chat"
 CACHE = ROOT / ".cache"
@@ -58,9 +59,9 @@ class Subject:
 
 
 @contextlib.contextmanager
-def short_folder() -> Iterator[Path]:
+def short_folder(parent: Path | None = None) -> Iterator[Path]:
     """A temporary folder whose name is short enough for Unix sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="cb"))
+    folder = Path(tempfile.mkdtemp(prefix="cb", dir=parent))
     try:
         yield folder
     finally:
@@ -68,9 +69,9 @@ def short_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(name: str, env: Mapping[str, str] | None = None) -> Iterator[Subject]:
-    """A fresh server of the given name; the sample chat keeps its messages in SQLite, the peers keep none."""
-    with short_folder() as folder:
+def running(name: str, env: Mapping[str, str] | None = None, parent: Path | None = None) -> Iterator[Subject]:
+    """A fresh server of the given name; the sample chat keeps its messages in SQLite under `parent`, the peers keep none."""
+    with short_folder(parent) as folder:
         if name == SAMPLE:
             with start_chat(folder, env={"LOG_LEVEL": "warn", **COMMON, **(env or {})}) as chat:
                 yield Subject(SAMPLE, chat.socket, chat.operations, chat.process)
