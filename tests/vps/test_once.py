@@ -54,7 +54,7 @@ def test_it_runs_as_the_apps_user(server: Sshd) -> None:
 
 def test_on_a_terminal_the_command_has_one_too(server: Sshd) -> None:
     ours, theirs = pty.openpty()
-    line = 'test -t 0 && test -t 1 && stty size && printf "ready> " && read -r word && echo "got $word" && sleep 30'
+    line = 'test -t 0 && test -t 1 && stty size && printf "ready> " && read -r word && echo "got $word" && exec sleep 30'
     process = subprocess.Popen(argv(server, line), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown = b""
@@ -64,5 +64,5 @@ def test_on_a_terminal_the_command_has_one_too(server: Sshd) -> None:
     while b"got hello" not in shown:
         shown += os.read(ours, 4096)
     os.write(ours, b"\x03")
-    assert process.wait(10) in {130, 255}
+    assert process.wait(25) in {130, 255}
     os.close(ours)
