@@ -45,7 +45,7 @@ def _program(
         text=text(machine, plan, phase, found, root=root),
         user="root" if root else machine.name,
         state=state,
-        titles={step.name: step.title for step in found},
+        titles={step.name: step.title.removeprefix(f"{machine.host.address}: ") for step in found},
         proofs=frozenset(step.name for step in found if step.proves),
         members=members,
     )
