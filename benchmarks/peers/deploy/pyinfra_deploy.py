@@ -2,7 +2,6 @@
 
 import os
 
-from pyinfra import host
 from pyinfra.operations import apt, files, server, systemd
 
 NODE = "/srv/chat/runtime/current/bin"
@@ -22,4 +21,3 @@ start = f"cd /srv/peer/app && {ENVIRONMENT} node {PM2} startOrReload ecosystem.c
 server.shell(commands=[start], _if=code.did_change)
 systemd.service(service="nginx", running=True, enabled=True)
 systemd.service(service="postgresql", running=True, enabled=True)
-assert host
