@@ -160,7 +160,7 @@ def _app(machine: Machine, upstream: str) -> list[str]:
         "proxy_http_version 1.1;", "proxy_set_header Host $http_host;", "proxy_set_header X-Forwarded-For $remote_addr;",
         f"proxy_set_header X-Forwarded-Proto ${word}_proto;", "proxy_set_header X-Request-ID $request_id;",
         "proxy_set_header Upgrade $http_upgrade;", f"proxy_set_header Connection ${word}_connection;",
-        "proxy_connect_timeout 3s;", f"proxy_next_upstream error timeout{others};", "proxy_read_timeout 60s;", "proxy_buffering on;",
+        "proxy_connect_timeout 3s;", f"proxy_next_upstream error timeout{others};", "proxy_read_timeout 60s;",
     ]  # fmt: skip
     closed = "location = /metrics {\n  return 404;\n}"
     return [
