@@ -22,8 +22,8 @@ def main() -> None:
     rows: list[list[str]] = []
     with project() as made, pm2(made) as reload:
         measured = {
-            "deploy, nothing to do": (1.0, lambda: made.run("deploy")),
             "deploy, one file changed, gate included": (3.0, lambda: (made.change(), made.run("deploy"))),
+            "deploy, nothing to do": (1.0, lambda: made.run("deploy")),
             "rollback to the warm release": (1.0, lambda: made.run("deploy", "--release", before(made))),
             "`pm2 reload` of the same app (no gate)": (None, reload),
         }
