@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import getpass
 import hashlib
 import io
 import json
@@ -21,6 +20,7 @@ from pathspec import GitIgnoreSpec
 
 from chatops.errors import ConfigError
 from chatops.model import Release
+from chatops.whoami import who
 
 ALWAYS_LEFT_OUT = {".git", "node_modules", ".chatops", ".chatops-demo", ".DS_Store", ".env"}
 """Never part of a release; `.env` holds secrets of the operator."""
@@ -42,7 +42,7 @@ def pack(folder: Path) -> Release:
     with tempfile.NamedTemporaryFile(prefix="chatops-", suffix=".tar", delete=False) as file:
         file.write(archive)
     atexit.register(Path(file.name).unlink, missing_ok=True)
-    return Release(digest[:10], digest, Path(file.name), command, time.time(), _who(), _git(folder), lock)
+    return Release(digest[:10], digest, Path(file.name), command, time.time(), who(), _git(folder), lock)
 
 
 def processes(folder: Path) -> dict[str, str]:
@@ -142,13 +142,6 @@ def _package(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"`{path}` is no JSON: {error}") from None
     return value if isinstance(value, dict) else {}
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}@{os.uname().nodename}"
-    except (KeyError, OSError):
-        return f"{os.getuid()}@{os.uname().nodename}"
 
 
 def _git(folder: Path) -> str | None:

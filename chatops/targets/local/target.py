@@ -20,6 +20,7 @@ from chatops.targets.local.client import carry, look, node, place
 from chatops.targets.local.client.once import once
 from chatops.targets.local.config import Block
 from chatops.targets.local.plan import LocalState, plan
+from chatops.whoami import who
 
 if TYPE_CHECKING:
     import psutil
@@ -98,7 +99,7 @@ class LocalTarget:
         secrets = plan.goal.env.values() if isinstance(plan.goal, Deploy) else ()
         carrier = carry.Carrier(*self._site(), Redactor(value for value in secrets if isinstance(value, Secret)))
         place.make(self._root)
-        await carrier.lock(type(plan.goal).__name__.lower(), place.who())
+        await carrier.lock(type(plan.goal).__name__.lower(), who())
         try:
             carrier.ship(plan)
         except BaseException:
@@ -157,7 +158,7 @@ class LocalTarget:
         """One line in `state/history.ndjson`."""
         path = Path(self._layout.state) / "history.ndjson"
         if path.parent.is_dir() and not isinstance(plan.goal, Remove):
-            entry = {"what": type(plan.goal).__name__.lower(), "who": place.who(), **plain(finished)}
+            entry = {"what": type(plan.goal).__name__.lower(), "who": who(), **plain(finished)}
             with path.open("a") as file:
                 file.write(json.dumps({**entry, "time": rfc3339(finished.time)}) + "\n")
 

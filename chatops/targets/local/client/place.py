@@ -5,7 +5,6 @@ A socket's path has 107 bytes at most, and PM2 gives a script whose path holds a
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import re
@@ -60,10 +59,3 @@ def forget(root: Path, *, keep_shared: bool) -> None:
     with suppress(OSError):
         if (link := short(root)) != root:
             link.unlink()
-
-
-def who() -> str:
-    """The operator, as the lock and the history name them."""
-    with suppress(KeyError, OSError):
-        return f"{getpass.getuser()}@{os.uname().nodename}"
-    return f"{os.getuid()}@{os.uname().nodename}"
