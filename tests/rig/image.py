@@ -17,7 +17,7 @@ PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "curl", "xz-utils", "cron",
 )  # fmt: skip
 BUILD_SECONDS = 900
-KEPT = 3
+KEPT = 8
 
 
 def base(engine: Engine) -> str:
