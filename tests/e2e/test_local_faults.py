@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import psutil
@@ -194,20 +193,7 @@ STEPS = ["unpack", "record", "start", "gate", "switch", "drain"]
 def test_the_tool_ended_at_every_step(tiny: Place, step: str, sign: signal.Signals) -> None:
     tiny.chatops("deploy")
     tiny.write("second")
-    failures: list[str] = []
-    watching = threading.Event()
-
-    def watch() -> None:
-        while not watching.wait(0.02):
-            try:
-                if tiny.page() not in {"first", "second"}:
-                    failures.append("a strange page")
-            except OSError as error:
-                failures.append(str(error))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with tiny.watched() as failures:
         with tiny.start("deploy", "--json", start_new_session=True) as process:
             assert process.stdout
             for line in process.stdout:
@@ -219,9 +205,6 @@ def test_the_tool_ended_at_every_step(tiny: Place, step: str, sign: signal.Signa
             code = process.wait(60)
         assert code == (130 if sign == signal.SIGINT else -sign) or (sign == signal.SIGINT and step == "drain" and code == 0)
         tiny.chatops("deploy", "--wait-lock", "60")
-    finally:
-        watching.set()
-        watcher.join()
     assert failures == []
     assert tiny.page() == "second"
     assert tiny.json("status")["state"] == "healthy"

@@ -185,6 +185,22 @@ def test_more_workers_that_do_not_come_up_are_taken_away_again(tiny: Place) -> N
     assert (status["state"], len(status["workers"])) == ("healthy", 2)
 
 
+def test_more_workers_get_no_user_before_they_have_proved_themselves(tiny: Place) -> None:
+    assert tiny.app
+    path = tiny.app / "server.cjs"
+    guard = "if (/-[2-9]$/.test(process.env.WORKER)) process.env.ANSWER = 'every'\n"
+    bad = "if (answer === 'every') response.writeHead(500)\n  if (request.url === '/health')"
+    path.write_text(guard + path.read_text().replace("if (request.url === '/health')", bad, 1))
+    tiny.chatops("deploy")
+    with tiny.watched() as failures:
+        last = tiny.events("scale", "4", code=5)[-1]
+    assert failures == []
+    assert (last["impact"]["failed"], last["impact"]["requests"] > 0) == (0, True)
+    status = tiny.json("status")
+    assert (status["state"], len(status["workers"])) == ("healthy", 2)
+    assert json.loads((tiny.root / "run/live/set.json").read_text())["proved"] == 2
+
+
 def test_two_first_deploys_at_once_share_the_cache(tiny: Place, folder: Path) -> None:
     (folder / "other").mkdir()
     with place(folder / "other") as other:
@@ -218,3 +234,14 @@ def test_a_reader_that_goes_away_and_a_target_removed_while_it_deploys(tiny: Pla
     tiny.chatops("deploy", "--wait-lock", "60")
     assert tiny.page() == "first"
     assert tiny.json("status")["state"] == "healthy"
+
+
+@pytest.mark.parametrize("words", ["deploy --json", "deploy 2>&1"])
+def test_a_reader_that_goes_away_does_not_end_a_deploy(tiny: Place, words: str) -> None:
+    tiny.chatops("deploy")
+    tiny.write("second")
+    done = shell(tiny, f"{words} | head -n 1")
+    assert done.stdout.count(b"\n") == 1
+    assert tiny.page() == "second"
+    assert not tiny.events("deploy")[-1]["changed"]
+    assert json.loads((tiny.root / "state/history.ndjson").read_text().splitlines()[1])["ok"]
