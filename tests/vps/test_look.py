@@ -98,6 +98,10 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "node" / "24.2.0.new").mkdir()
     (tmp_path / "modules" / "m1").mkdir(parents=True)
     (tmp_path / "modules" / "m2.new").mkdir()
+    for name in ("dumped", "of a set", "unused"):
+        (tmp_path / "scripts" / name).mkdir(parents=True)
+    write(tmp_path / "pm2" / "dump.pm2", [{"pm_exec_path": f"{tmp_path}/scripts/dumped/launch.cjs"}])
+    write(Path(live.folder) / "apps.json", [{"script": f"{tmp_path}/scripts/of a set/launch.cjs"}])
     (tmp_path / "run" / "live").symlink_to("aaa.2")
     (tmp_path / "run" / "previous").symlink_to("bbb")
     try:
@@ -114,6 +118,7 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
         False,
         False,
     )
+    assert there.stale == {"unused"}
     assert {kept.id: kept.state for kept in there.releases} == {"aaa": "current", "bbb": "bad", "torn": "kept"}
     assert there.recipes["aaa"].run_set == live
     assert set(there.recipes) == {"aaa"}

@@ -42,9 +42,20 @@ def deployed(site: Site) -> Deployed:
         releases=tuple(releases(entries, bad, ids.get(live or ""), ids.get(previous or ""))),
         recipes=dict(recipes(entries, site.app.name, layout, complete)),
         modules=frozenset(path.name for path in Path(layout.modules("x")).parent.glob("*") if path.suffix != ".new"),
+        stale=frozenset(_stale(Path(layout.root))),
         daemon=_alive(Path(layout.pm2) / "pm2.pid"),
         pm2_installed=(Path(site.pm2) / "node_modules" / "pm2").exists(),
     )
+
+
+def _stale(root: Path) -> Iterator[str]:
+    """Folders of scripts that neither PM2 nor a set that is here would start anything from."""
+    names = [path.name for path in (root / "scripts").glob("*")]
+    dump = root / "pm2" / "dump.pm2"
+    if len(names) > 1 and dump.exists():
+        files = (dump, root / "state" / "front.apps.json", *(root / "run").glob("*/apps.json"))
+        text = "\n".join(path.read_text("utf-8", "replace") for path in files if path.exists())
+        yield from (name for name in names if f"/scripts/{name}/" not in text)
 
 
 def _sets(site: Site) -> Iterator[SetFacts]:

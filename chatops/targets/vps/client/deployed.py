@@ -33,6 +33,7 @@ def deployed(host: str, seen: Sections, questions: Questions, clock: Clock) -> t
         releases=tuple(releases(entries, seen.under("bad"), ids.get(live or ""), ids.get(previous or ""))),
         recipes=dict(recipes(entries, questions.app, questions.layout, complete)),
         modules=frozenset(seen.lines("modules")),
+        stale=frozenset(seen.lines("stale")),
         daemon="daemon" in seen.lists,
         pm2_installed="pm2" in seen.lists,
     )

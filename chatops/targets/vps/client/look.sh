@@ -92,6 +92,12 @@ say modules
 for file in "$root"/modules/*; do
   case $file in *.new) ;; *) [ ! -d "$file" ] || printf '%s\n' "${file##*/}" ;; esac
 done
+say stale
+# scripts that neither PM2 nor a set that is here would start anything from
+for folder in "$root"/scripts/*/; do
+  if [ ! -d "$folder" ] || [ ! -r "$root/pm2/dump.pm2" ]; then continue; fi
+  grep -qsF "$folder" "$root/pm2/dump.pm2" "$root"/run/*/apps.json || { folder=${folder%/}; printf '%s\n' "${folder##*/}"; }
+done
 pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline" && say daemon
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
 if [ -f "$root/state/lock" ] && ! flock -n -s "$root/state/lock" true; then say lock; content "$root/state/lock"; fi
