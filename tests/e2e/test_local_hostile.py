@@ -43,6 +43,24 @@ def test_every_usual_way_to_start_an_app(tiny: Place, kind: str) -> None:
     assert serving(tiny) == []
 
 
+@pytest.mark.parametrize("command", ["sh -c 'sleep 0 && node server.cjs'", "npm start", "node cluster.cjs"])
+def test_what_a_worker_starts_counts_as_its_own(tiny: Place, command: str) -> None:
+    """Each holds 150 MB in a process that is not the launcher's; one that has ended has worked for half a second."""
+    assert tiny.app
+    (tiny.app / "Procfile").write_text(f"web: {command}\n")
+    (tiny.app / "package.json").write_text(json.dumps({"name": "tiny", "scripts": {"start": "node server.cjs"}}))
+    (tiny.app / "cluster.cjs").write_text("require('node:child_process').spawn('node', ['server.cjs'], {stdio: 'inherit'})\n")
+    path = tiny.app / "server.cjs"
+    busy = "globalThis.held = Buffer.alloc(150e6, 1)\n"
+    busy += "require('child_process').execFileSync('node', ['-e', 'while (process.cpuUsage().user < 5e5);'])\n"
+    path.write_text(busy + path.read_text())
+    tiny.configure(workers=1)
+    tiny.chatops("deploy")
+    (worker,) = tiny.json("status")["workers"]
+    assert worker["memory_bytes"] > 180e6
+    assert worker["cpu_percent"] * worker["uptime_seconds"] / 100 > 0.5
+
+
 def serving(tiny: Place) -> list[tuple[int, int, list[str]]]:
     """Processes that have a release's tree as their working folder, also those with plain names."""
     root = str(tiny.folder.resolve())
