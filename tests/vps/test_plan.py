@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import TargetError
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
-from chatops.pm2 import Deployed, Recipe, RunSet, SetFacts
+from chatops.pm2 import RunSet
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import HostFacts, Unit
@@ -88,7 +89,7 @@ def served(machine: Machine) -> Deployed:
     live = RunSet("live", APP.name, "live", "e", "node server.js", (), machine.layout)
     old = replace(live, name="old", release="old")
     return Deployed(
-        sets=(SetFacts(live, 2, 2),),
+        sets=(SetFacts(live, 2, 2, 2),),
         live="live",
         releases=(KeptRelease("live", "current", 2.0), KeptRelease("old", "kept", 1.0)),
         recipes={"live": Recipe(live, None), "old": Recipe(old, None)},
