@@ -87,13 +87,6 @@ async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values() if "app" in machine.roles))
 
 
-async def locked(reach: Reach, user: str, state: PurePosixPath) -> bool:
-    """Whether somebody holds the lock of a folder."""
-    lock = words(state / "lock")
-    answer = await (await reach.link()).script(f"[ -f {lock} ] && ! flock -n -s {lock} true", user=user)
-    return answer.code == 0
-
-
 async def forget(reaches: Reaches, fleet: Fleet) -> None:
     """Removes root's own folder for the app, the last thing of ours."""
 
