@@ -40,7 +40,7 @@ async def _look(state: State, path: str) -> HealthSample | None:
         return None
     from chatops import health
 
-    async with health.client(state.url) as http:
+    async with health.client(state.url, state.authority) as http:
         return await health.sample(http, state.url + path, state.target)
 
 

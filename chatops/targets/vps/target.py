@@ -92,6 +92,7 @@ class VpsTarget:
             target=self.name,
             kind=self.kind,
             url=self._fleet.url if serving else None,
+            authority=supply.authority(self._block, self._folder),
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
