@@ -45,16 +45,29 @@ async def change(
 
 
 async def _once(invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool) -> Finished:
+    import asyncio
+
+    state, _ = await asyncio.gather(target.inspect(), asyncio.to_thread(_load_rest))
     from chatops.execute import execute
     from chatops.model import Remove
     from chatops.probe import prober
 
-    state = await target.inspect()
     plan = target.plan(state, goal_of(config, state))
     _agree(invocation, plan, yes=yes)
     felt = None if isinstance(plan.goal, Remove) else prober(state.url, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
         return await _show(invocation, events)
+
+
+def _load_rest() -> None:
+    """Loads what is needed later (0.1 s) while the target is looked at."""
+    import httpx
+    import websockets.asyncio.client
+
+    import chatops.execute
+    import chatops.pack
+    import chatops.probe
+    import chatops.render.console  # noqa: F401
 
 
 def _agree(invocation: Invocation, plan: Plan, *, yes: bool) -> None:

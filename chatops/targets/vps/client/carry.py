@@ -168,7 +168,8 @@ class Carrier:
             case "missing":
                 course.missing.add(str(entry.get("piece")))
             case "send":
-                await _load(holder, course)
+                if course.cargo.archives:
+                    await _load(holder, course)
                 if self._stop:
                     await holder.order("stop")
             case "refused":
@@ -189,9 +190,12 @@ class Carrier:
 
 
 async def _begin(holder: Holder, course: _Course) -> None:
+    """Where no archive is sent in pieces, the host can lack none of them: its answer is not waited for."""
     course.missing.clear()
     manifest = course.cargo.manifest
     await holder.order(f"carry {course.program.phase} {len(manifest)}", manifest)
+    if not course.cargo.archives:
+        await _load(holder, course)
 
 
 async def _load(holder: Holder, course: _Course) -> None:
