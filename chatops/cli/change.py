@@ -61,13 +61,17 @@ async def _once(invocation: Invocation, config: Config, target: Target[Any], goa
 
 def _load_rest() -> None:
     """Loads what is needed later (0.1 s) while the target is looked at."""
-    import httpx
-    import websockets.asyncio.client
+    from importlib import import_module
 
-    import chatops.execute
-    import chatops.pack
-    import chatops.probe
-    import chatops.render.console  # noqa: F401
+    for name in (
+        "chatops.execute",
+        "chatops.pack",
+        "chatops.probe",
+        "chatops.render.console",
+        "httpx",
+        "websockets.asyncio.client",
+    ):
+        import_module(name)
 
 
 def _agree(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
