@@ -211,6 +211,19 @@ def test_a_host_that_is_down_stops_a_deploy_unless_it_may_be_left_out() -> None:
     assert "203.0.113.2 is left out" in made.notices[0]
 
 
+def test_a_fleet_that_is_not_whole_says_so() -> None:
+    machines = fleet(BLOCKS["three"]).machines
+    first, second = (finished(machines[address]) for address in ("203.0.113.2", "203.0.113.3"))
+    assert list(fleets.notices([first, second], {}, "live")) == []
+
+    newer = RunSet("new", APP.name, "new", "e", "node server.js", (), machines["203.0.113.3"].layout)
+    there = replace(second.there, sets=(SetFacts(newer, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
+    mixed = [first, replace(second, there=there)]
+    assert [(kept.id, kept.state) for kept in fleets.releases(mixed)][:2] == [("new", "current"), ("live", "kept")]
+    said = list(fleets.notices(mixed, {"203.0.113.1": "no answer"}, "new"))
+    assert [notice.partition(":")[0] for notice in said] == ["203.0.113.1 is out of reach", "203.0.113.2 serves live"]
+
+
 def test_all_hosts_are_ready_before_one_is_switched() -> None:
     found = fleet(BLOCKS["three"])
     made = plan(found, state(found, finished), Deploy(RELEASE))
