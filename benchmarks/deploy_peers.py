@@ -47,7 +47,7 @@ def peer(name: str, folder: Path, yard: Yard, address: str, port: int) -> Peer:
     environment = folder / name
     if not environment.exists():
         venv.create(environment, with_pip=True)
-        subprocess.run([environment / "bin/pip", "install", "-q", PACKAGES[name]], check=True)
+        subprocess.run([environment / "bin/pip", "install", "-q", PACKAGES[name]], check=True, capture_output=True)
     program = environment / "bin" / ("pyinfra" if name == "pyinfra" else "ansible-playbook")
     return Peer(name, program, folder, yard, address, port, {"APP": str(app), "SITE": str(site)})
 
