@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.yard import PACKAGES, Yard, harm
+from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
@@ -32,9 +32,11 @@ http.Server.prototype.emit = function (event, request, response) {
 
 @pytest.fixture(scope="module")
 def fleet(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """Four hosts that had nothing but sshd, deployed to."""
-    hosts = rig.fleet(len(ROLES), rig.warm(*PACKAGES))
-    made = Yard(tmp_path_factory.mktemp("fleet"), hosts, mirror)
+    """A host that had nothing but sshd, and three that each had the whole chat, made one target."""
+    folder = tmp_path_factory.mktemp("fleet")
+    hosts = [rig.host(rig.warm(*PACKAGES)), *rig.fleet(len(ROLES) - 1, provisioned(rig, mirror, folder))]
+    (place := folder / "yard").mkdir()
+    made = Yard(place, hosts, mirror)
     made.configure(ROLES)
     made.deploy()
     yield made
