@@ -13,7 +13,7 @@ from chatops.program import ShellStep
 from chatops.redact import Secret
 from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
-from chatops.targets.vps.provision import purge
+from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
 from chatops.targets.vps.through import through
@@ -51,7 +51,7 @@ class Fleet:
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
-        return Site(*common, provided=provided)
+        return Site(*common, provided=provided, slots=site.slots(machine.workers))
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
