@@ -252,7 +252,7 @@ def test_a_fleet_that_is_not_whole_says_so() -> None:
     assert list(fleets.notices([first, second], {}, "live")) == []
 
     newer = RunSet("new", APP.name, "new", "e", "node server.js", (), machines["203.0.113.3"].layout)
-    there = replace(second.there, sets=(SetFacts(newer, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
+    there = replace(second.there, sets=(SetFacts(newer, 2, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
     mixed = [first, replace(second, there=there)]
     assert [(kept.id, kept.state) for kept in fleets.releases(mixed)][:2] == [("new", "current"), ("live", "kept")]
     said = list(fleets.notices(mixed, {"203.0.113.1": "no answer"}, "new"))
