@@ -29,6 +29,8 @@ class Site:
     node_major: str
     provided: tuple[str, ...] = ()
     """Secrets that lie in the secrets' folder of the host already."""
+    slots: int = 0
+    """How many names the sockets of a set have, for a proxy that is not told how many workers there are."""
 
 
 def step(
@@ -119,7 +121,25 @@ def prove(site: Site, run_set: RunSet, numbers: range, title: str = "gate: every
     checked = run_set.gate(numbers, site.app.health, site.app.websocket, LIMITS.boot / 2)
     text = f'{write(gate, json.dumps(checked))}\n"$node" {words(site.scripts / "gate.cjs", gate)}'
     text = f"{text}\n{summary(run_set, numbers.stop, proved=numbers.stop)}"
+    text = f"{text}\n{lead(site, run_set, numbers.stop)}"
     return ShellStep(name="gate", title=title, action=text, limit=LIMITS.boot, proves=True)
+
+
+def lead(site: Site, run_set: RunSet, workers: int) -> str:
+    """Commands that lead the names `slot.N` to so many workers: links, changed by renames, so that none is ever absent."""
+    if not site.slots:
+        return ""
+    return f"""\
+slot=0
+while [ "$slot" -lt {site.slots} ]; do
+  worker=$((slot % {workers})).sock
+  link={words(run_set.folder)}/slot.$slot
+  if [ ! "$link" -ef {words(run_set.folder)}/"$worker" ]; then
+    ln -sf "$worker" "$link.new"
+    mv -fT "$link.new" "$link"
+  fi
+  slot=$((slot + 1))
+done"""
 
 
 def wake(site: Site, warm: SetFacts) -> ShellStep:
@@ -178,6 +198,7 @@ def retire(site: Site, live: SetFacts, numbers: range) -> ShellStep:
     unseen = words("rm", "-f", "--", *map(run_set.socket, numbers))
     texts = [
         summary(run_set, numbers.stop, proved),
+        lead(site, run_set, numbers.start),
         unseen,
         _drain(site, run_set, numbers),
         stop_workers(site, run_set, numbers),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
-from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -77,6 +75,8 @@ class Invocation:
 
     def answer(self, value: Any) -> None:
         """One JSON object on standard output."""
+        import json
+
         from chatops.events import plain
 
         print(json.dumps({"v": 1, **plain(value)}, ensure_ascii=False), flush=True)
@@ -163,6 +163,8 @@ def _meaning(error: BaseException) -> ChatopsError:
             words = getattr(error, "format_message", lambda: "not confirmed")
             return ChatopsError(words())
         case _:
+            from chatops.sanitize import sanitize
+
             words = f"{type(error).__name__}: {sanitize(str(error))}"
             return ChatopsError(f"a bug in chatops: {words}", "`--debug` shows where; please report it")
 
