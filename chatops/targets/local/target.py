@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from chatops.errors import TargetError
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
-from chatops.pm2 import Layout
+from chatops.pm2 import SCRIPTS, Layout
 from chatops.redact import Redactor, Secret
 from chatops.steps import Site
 from chatops.targets.base import Finding
@@ -144,7 +144,7 @@ class LocalTarget:
         if live is None:
             raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
         spec = live.run_set.folder / "0.json"
-        return await once((found.program, site.scripts / "launch.cjs", "run", spec, *arguments))
+        return await once((found.program, SCRIPTS / "launch.cjs", "run", spec, *arguments))
 
     async def doctor(self) -> Sequence[Finding]:
         """What a deploy here would need."""
