@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -106,9 +106,10 @@ class Place(Project):
 
     def end(self) -> None:
         """Ends what is left, PM2 first."""
-        left = sorted(self.processes(), key=lambda process: "God Daemon" not in " ".join(process.cmdline()))
+        left = sorted(self.processes(), key=lambda process: "God Daemon" not in " ".join(process.info["cmdline"]))
         for process in left:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(left, timeout=10)
 
 
