@@ -116,9 +116,8 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
     gone = [there.recipes[id] for id in old if id in there.recipes]
     envs = {recipe.run_set.env for recipe in gone} - {recipe.run_set.env for recipe in kept} - {wanted.env}
     keys = {recipe.modules for recipe in gone} - {recipe.modules for recipe in kept} - {None}
-    if old:
-        unused = [] if site.layout.cache else sorted(key for key in keys if key)
-        yield from steps.prune(site, old, unused, sorted(envs))
+    unused = [] if site.layout.cache else sorted(key for key in keys if key)
+    yield from steps.prune(site, old, unused, sorted(envs), sorted(there.stale - {site.scripts.name}))
 
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:

@@ -173,7 +173,7 @@ def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> ro
 
 def _grows(fleet: Fleet, state: VpsState, goal: Goal) -> bool:
     lives = [facts.there.facts(facts.there.live) for _, facts in fleet.apps(state)]
-    return isinstance(goal, Scale) and any(live and live.workers < goal.workers for live in lives)
+    return isinstance(goal, Scale) and any(live and live.proved < goal.workers for live in lives)
 
 
 def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollout], *, busy: bool) -> tuple[Phase, ...]:
