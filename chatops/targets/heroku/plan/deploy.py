@@ -47,8 +47,9 @@ ADDON_LIMIT = 900.0
 def plan(app: App, block: Block, state: HerokuState, goal: Deploy) -> Plan:
     """No step at all where everything is as it should be."""
     wanted = _wanted(block)
-    prepare = (*_app(app, block, state), *_things(block, state))
-    switch = (*_config(state, goal.env), *_build(block, state, goal), *_formation(state, wanted))
+    build = tuple(_build(block, state, goal))
+    prepare = (*_app(app, block, state), *_things(block, state, building=bool(build)))
+    switch = (*_config(state, goal.env), *build, *_formation(state, wanted))
     restarts = any(isinstance(step, RESTARTS) for step in (*prepare, *switch))
     if not restarts:
         switch = (*switch, *_revive(state))
@@ -74,10 +75,13 @@ def _app(app: App, block: Block, state: HerokuState) -> Iterator[HerokuStep]:
         )
 
 
-def _things(block: Block, state: HerokuState) -> Iterator[HerokuStep]:
-    """Features, buildpacks, add-ons and drains that are missing; what the file does not name stays."""
+def _things(block: Block, state: HerokuState, *, building: bool) -> Iterator[HerokuStep]:
+    """Features, buildpacks, add-ons and drains that are missing; what the file does not name stays.
+
+    Buildpacks are set before each build: what the last one used does not say what somebody has set since.
+    """
     yield from _features(ALWAYS, state)
-    if block.buildpacks and block.buildpacks != state.buildpacks:
+    if block.buildpacks and building:
         yield SetBuildpacks(
             name="buildpacks", title=f"set the buildpacks {', '.join(block.buildpacks)}", buildpacks=block.buildpacks
         )
