@@ -206,6 +206,7 @@ def test_what_runs_can_be_joined() -> None:
         ({"drains": ["ftp://x"]}, "a drain is a URL"),
         ({"addons": ["no good"]}, "addons"),
         ({"domains": ["not a host"]}, "domains"),
+        ({"dynos": {"wéb": {}}}, "dynos"),
         ({"dyno": {}}, "Extra inputs"),
     ],
 )
