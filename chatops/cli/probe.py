@@ -36,7 +36,7 @@ async def _probe(call: Invocation, name: str | None, clients: int, seconds: floa
         state = await target.inspect()
     if state.url is None:
         raise ConfigError(f"nothing is deployed on `{state.target}` yet", f"`chatops deploy {state.target}` comes first")
-    probing = Probe(state.url, config.app, clients)
+    probing = Probe(state.url, config.app, clients, state.authority)
     await probing.start()
     try:
         await asyncio.sleep(seconds)
