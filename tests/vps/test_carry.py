@@ -301,11 +301,12 @@ def test_a_broken_piece_is_found_out_and_mended_by_the_next_try(server: Sshd, st
 def test_pieces_in_a_row_are_the_archive(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     source = archive(tmp_path_factory.mktemp("tar") / "a.tar", files)
     carried = cargo(program(PurePosixPath("/s"), "true", members=(Member(PurePosixPath("/s/a.tar"), source),)))
-    [(_, _, pieces)] = carried.archives
+    [(_, _, cut)] = carried.archives
     data = source.read_bytes()
-    parts = [data[piece.start : piece.start + piece.size] for piece in pieces]
+    parts = [data[piece.start : piece.start + piece.size] for piece in cut.pieces]
     assert b"".join(parts) == data
-    assert [hashlib.sha256(part).hexdigest() for part in parts] == [piece.sha256 for piece in pieces]
+    assert [hashlib.sha256(part).hexdigest() for part in parts] == [piece.sha256 for piece in cut.pieces]
+    assert hashlib.sha256(data).hexdigest() == cut.sha256
 
 
 @pytest.fixture

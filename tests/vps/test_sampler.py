@@ -12,7 +12,7 @@ import pytest
 from chatops.errors import TargetError
 from chatops.model import Worker
 from chatops.targets.vps.client.reach import Reach
-from chatops.targets.vps.client.sampler import Sampler
+from chatops.targets.vps.client.sampler import Sampler, sampled
 from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, sshd
 
@@ -85,3 +85,26 @@ def test_workers_are_seen_every_second_and_over_a_lost_link(
     assert 0 < busiest.uptime_seconds < 60
     assert (busiest.restarts, busiest.release, busiest.host) == (0, "aaa", "127.0.0.1")
     assert len(third) == 3
+
+
+def test_a_host_that_is_lost_takes_no_other_out_of_sight(server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]) -> None:
+    record(tmp_path, "aaa", 0, busy.pid, time.time())
+    (tmp_path / "live").symlink_to("aaa")
+
+    async def go() -> list[list[str]]:
+        seen = []
+        with Wire("127.0.0.1", {0: server.port}) as near, Wire("127.0.0.1", {0: server.port}) as far:
+            reaches = [Reach(server.through(wire.port)) for wire in (near, far)]
+            samplers = [Sampler(reach, PurePosixPath(tmp_path)) for reach in reaches]
+            for lost in ((), (far,), (near, far)):
+                for wire in lost:
+                    wire.cut()
+                    await asyncio.sleep(0.3)
+                try:
+                    seen.append([worker.state for worker in await sampled(samplers)])
+                except TargetError:
+                    seen.append(["out of reach"])
+            await asyncio.gather(*(one.close() for one in (*samplers, *reaches)))
+        return seen
+
+    assert asyncio.run(go()) == [["up", "up"], ["up", "down"], ["out of reach"]]

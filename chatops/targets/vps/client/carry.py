@@ -180,9 +180,7 @@ class Carrier:
             case "missing":
                 course.missing.add(str(entry.get("piece")))
             case "send":
-                await _load(holder, course)
-                if self._stop:
-                    await holder.order("stop")
+                await self._sent(holder, course)
             case "refused":
                 raise StepFailed(f"nothing was started: {sanitize(str(entry.get('message')))}", "is the disk full?")
             case "gone":
@@ -193,6 +191,12 @@ class Carrier:
                 return False
         return True
 
+    async def _sent(self, holder: Holder, course: _Course) -> None:
+        if course.cargo.archives:
+            await _load(holder, course)
+        if self._stop:
+            await holder.order("stop")
+
     async def _joined(self, holder: Holder, course: _Course, started: bool) -> None:
         if not started:
             await _begin(holder, course)
@@ -201,9 +205,12 @@ class Carrier:
 
 
 async def _begin(holder: Holder, course: _Course) -> None:
+    """Where no archive is sent in pieces, the host can lack none of them: its answer is not waited for."""
     course.missing.clear()
     manifest = course.cargo.manifest
     await holder.order(f"carry {course.program.phase} {course.part} {len(manifest)}", manifest)
+    if not course.cargo.archives:
+        await _load(holder, course)
 
 
 async def _given_back(holder: Holder, *, hand: bool = False) -> None:

@@ -103,7 +103,8 @@ else
   fresh
 fi
 echo "$$" >"$state/holder"
-tail -c "+$((offset + 1))" -f --pid="$$" -s 0.5 "$journal" 9>&- &
+# Where the kernel tells of no changes (overlay file systems), tail looks this often.
+tail -c "+$((offset + 1))" -f --pid="$$" -s 0.02 "$journal" 9>&- &
 tail=$!
 while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -59,6 +59,10 @@ class Sampler:
             raise TargetError(f"no sample from `{self._reach.host.address}` within {LIMITS.answer:.0f} s")
         return self._workers
 
+    def lost(self) -> Iterator[Worker]:
+        """The workers that were seen last, now that nobody can say how they are."""
+        return (replace(worker, state="down", pid=None, cpu_percent=None, memory_bytes=None) for worker in self._workers)
+
     async def close(self) -> None:
         """Ends the channel."""
         if self._reading is not None:
@@ -86,6 +90,18 @@ class Sampler:
             cpu = _percent(before.get(process.pid), self._before[process.pid])
             numbers = (process.pid, cpu, process.memory, process.restarts, process.age, release)
             yield Worker(name, self._reach.host.address, "up", *numbers)
+
+
+async def sampled(samplers: Sequence[Sampler]) -> list[Worker]:
+    """The workers of several hosts. Raises TargetError when none of them can be reached."""
+    found = await asyncio.gather(*(sampler.workers() for sampler in samplers), return_exceptions=True)
+    none = all(isinstance(seen, BaseException) for seen in found)
+    workers: list[Worker] = []
+    for sampler, seen in zip(samplers, found, strict=True):
+        if isinstance(seen, BaseException) and (none or not isinstance(seen, TargetError)):
+            raise seen
+        workers += sampler.lost() if isinstance(seen, BaseException) else seen
+    return workers
 
 
 def _percent(before: tuple[float, float] | None, now: tuple[float, float]) -> float | None:
