@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.e2e.matrix import Field, Watch, ended, until_notice, until_step
-from tests.e2e.yard import harm, provisioned
+from tests.e2e.yard import harm
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
@@ -43,9 +43,8 @@ CELLS = [
 class Fields:
     """One host for many cells; one that a cell has left in an unknown state is not used again."""
 
-    def __init__(self, rig: Rig, mirror: Mirror, folders: pytest.TempPathFactory) -> None:
-        self.rig, self.mirror, self.folders = rig, mirror, folders
-        self.image = provisioned(rig, mirror, folders.mktemp("yard"))
+    def __init__(self, rig: Rig, mirror: Mirror, image: str, folders: pytest.TempPathFactory) -> None:
+        self.rig, self.mirror, self.image, self.folders = rig, mirror, image, folders
         self.current: Field | None = None
         self.open = ExitStack()
 
@@ -66,8 +65,8 @@ class Fields:
 
 
 @pytest.fixture(scope="module")
-def fields(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
-    made = Fields(rig, mirror, tmp_path_factory)
+def fields(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
+    made = Fields(rig, mirror, chat_image, tmp_path_factory)
     with made.open:
         yield made
 
