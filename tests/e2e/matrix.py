@@ -8,14 +8,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.e2e.yard import Yard
 from tests.rig.host import Host
 from tests.rig.link import Link
 from tests.rig.mirror import Mirror
+from tests.rig.rig import Rig
 
 LOCK = "/var/lib/chatops/chat/lock"
 FLAGS = "/run/chatops-flags"
@@ -42,7 +45,7 @@ class Field(Yard):
     """A project whose one host is behind a link, and whose steps can be held."""
 
     def __init__(self, folder: Path, host: Host, wire: Link, mirror: Mirror) -> None:
-        self.wire = wire
+        self.wire, self.mirror = wire, mirror
         self.number = 0
         super().__init__(folder, [host], mirror, keep=2)
 
@@ -104,6 +107,30 @@ class Field(Yard):
         assert left["workers"] == sorted(left["records"].values()), said
         assert left["programs"] == [], said
         assert left["litter"] == [], said
+
+
+class Fields:
+    """One host for many cells; one that a cell has left in an unknown state is not used again."""
+
+    def __init__(self, rig: Rig, mirror: Mirror, image: str, folders: pytest.TempPathFactory) -> None:
+        self.rig, self.mirror, self.image, self.folders = rig, mirror, image, folders
+        self.current: Field | None = None
+        self.open = ExitStack()
+
+    def take(self) -> Field:
+        """The host, to be put back with `keep`."""
+        field, self.current = self.current, None
+        if field is None:
+            self.open.close()
+            host = self.open.enter_context(self.rig.borrowed(self.image))
+            wire = self.open.enter_context(self.rig.link(host))
+            field = Field(self.folders.mktemp("field"), host, wire, self.mirror)
+            field.settle()
+        return field
+
+    def keep(self, field: Field) -> None:
+        """The host is as it was."""
+        self.current = field
 
 
 class Watch:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.matrix import Field, Watch, ended, until_notice, until_step
+from tests.e2e.matrix import Field, Fields, Watch, ended, until_notice, until_step
 from tests.e2e.yard import harm
-from tests.rig.mirror import Mirror
-from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -38,37 +34,6 @@ CELLS = [
     for step in STEPS
     for fault in FAULTS
 ]
-
-
-class Fields:
-    """One host for many cells; one that a cell has left in an unknown state is not used again."""
-
-    def __init__(self, rig: Rig, mirror: Mirror, image: str, folders: pytest.TempPathFactory) -> None:
-        self.rig, self.mirror, self.image, self.folders = rig, mirror, image, folders
-        self.current: Field | None = None
-        self.open = ExitStack()
-
-    def take(self) -> Field:
-        """The host, to be put back with `keep`."""
-        field, self.current = self.current, None
-        if field is None:
-            self.open.close()
-            host = self.open.enter_context(self.rig.borrowed(self.image))
-            wire = self.open.enter_context(self.rig.link(host))
-            field = Field(self.folders.mktemp("field"), host, wire, self.mirror)
-            field.settle()
-        return field
-
-    def keep(self, field: Field) -> None:
-        """The host is as it was."""
-        self.current = field
-
-
-@pytest.fixture(scope="module")
-def fields(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
-    made = Fields(rig, mirror, chat_image, tmp_path_factory)
-    with made.open:
-        yield made
 
 
 def mode(fault: str) -> str:
