@@ -29,7 +29,8 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
     wanted = _wanted(site, there, goal.release, goal.env)
     live = there.facts(there.live)
     if ready and not base and live and live.whole and live.workers == site.workers and _same(live.run_set, wanted):
-        return Rollout((Phase("prepare", (_nothing(live),)),), goal.release.id)
+        tidy = tuple(_tidy(site, there, live))
+        return Rollout(_phases(("settle", tidy)) if tidy else (Phase("prepare", (_nothing(live),)),), goal.release.id)
     previous = there.facts(there.previous)
     if previous and previous.whole and previous.workers == site.workers and _same(previous.run_set, wanted):
         return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)))
@@ -98,6 +99,16 @@ def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...]
     gate = Gate(url=f"{site.url}{site.app.health}", release=wanted.release, seconds=LIMITS.boot / 2)
     phases = _phases(("prepare", prepare), ("switch", (steps.switch(site, wanted, there.live, warm),)), ("settle", settle))
     return Rollout(tuple(replace(phase, gate=gate) if phase.name == "switch" else phase for phase in phases), wanted.release)
+
+
+def _tidy(site: Site, there: Deployed, live: SetFacts) -> Iterator[Step]:
+    """What a change left undone that was broken off after its switch: clients, sets, releases."""
+    leftovers = [facts for facts in there.sets if facts.run_set.name not in {there.live, there.previous}]
+    previous = there.facts(there.previous)
+    if leftovers and previous and previous.alive:
+        yield steps.drain(site, previous)
+    yield from steps.stop_sets(site, leftovers)
+    yield from _prune(site, there, live.run_set, there.previous)
 
 
 def _phases(*named: tuple[str, Iterable[Step]]) -> tuple[Phase, ...]:

@@ -126,7 +126,7 @@ class VpsTarget:
         made = dict(programs(self._fleet, plan, phase, await self._shipped(plan, phase)))
         try:
             for wave in waves(self._fleet, phase, made):
-                async with aclosing(together(self._parts(plan, wave))) as events:
+                async with aclosing(together(self._parts(plan, wave), last=phase == plan.phases[-1])) as events:
                     async for event in events:
                         yield event
             if phase.name == "firewall":
