@@ -29,6 +29,8 @@ class Site:
     node_major: str
     provided: tuple[str, ...] = ()
     """Secrets that lie in the secrets' folder of the host already."""
+    node: PurePosixPath | None = None
+    """The Node for workers, where it is not simply the one that runs the scripts."""
 
 
 def step(
