@@ -265,6 +265,19 @@ def test_all_hosts_are_ready_before_one_is_switched() -> None:
     assert made.phases[1].gate
 
 
+def test_our_scripts_travel_only_where_they_are_missing() -> None:
+    block = Block.model_validate(BLOCKS["three"])
+    machines = fleet(BLOCKS["three"]).machines
+    there = {machines["203.0.113.2"].scripts / fleets.LAST_SCRIPT: "content"}
+    seen = {address: replace(finished(machine), markers={}) for address, machine in machines.items()}
+    seen["203.0.113.2"] = replace(seen["203.0.113.2"], markers=there)
+    found = fleets.fleet(APP, block, dict.fromkeys(machines, NODE), seen)
+    made = plan(found, state(found, finished), Restart())
+    carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
+    assert carried["203.0.113.2"] == ()
+    assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
 def test_passwords_are_in_no_program() -> None:
     found = fleet(BLOCKS["elsewhere"])
     made = plan(found, state(found, bare), Deploy(RELEASE))
