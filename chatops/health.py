@@ -19,17 +19,19 @@ BODY_CAP = 1024 * 1024
 POLL = 0.05
 
 
-def client(url: str = "https:", timeout: float = LIMITS.answer) -> httpx.AsyncClient:
+def client(url: str = "https:", timeout: float = LIMITS.answer, *, keep_alive: bool = False) -> httpx.AsyncClient:
     """A client for probes of `url`: no redirects, no decompression (a small answer could unpack to gigabytes), verified TLS.
 
-    Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
+    Each look takes a new connection, as a new user would: a kept one stays with one worker, also while that one drains and
+    says so. Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
     """
     import httpx
 
     plain = url.startswith("http://")
     # No proxy of the operator's environment may answer for the app.
     headers = {"Accept-Encoding": "identity"}
-    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=not plain)
+    limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=not plain, limits=limits)
 
 
 async def sample(http: httpx.AsyncClient, url: str, target: str = "") -> HealthSample:

@@ -63,7 +63,7 @@ class Probe:
 
     async def start(self) -> None:
         """Begins to ask and to talk, with everything loaded: what is measured may last a second only."""
-        http = health.client(self._health)
+        http = health.client(self._health, keep_alive=True)
         talk = [self._talk(client) for client in self._clients]
         stay = [client.stay() for client in self._clients]
         self._running = [asyncio.create_task(part) for part in (self._ask(http), *talk, *stay)]

@@ -14,8 +14,8 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
-from chatops.cli.deploy import goal
 from chatops.cli.invocation import Invocation
+from chatops.cli.plan import goal
 
 if TYPE_CHECKING:
     from chatops.chat import Client

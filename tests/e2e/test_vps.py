@@ -47,7 +47,6 @@ def checks(host: Host) -> dict[str, str]:
 def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     before = bare.host.processes()
     finished = bare.deploy()
-    assert finished["seconds"] < 90
     assert bare.health()["release"] == finished["release"]
     assert checks(bare.host) == {"postgres": "pass", "redis": "pass"}
     assert bare.json("doctor")["ok"]
