@@ -23,6 +23,9 @@ class Prober(Protocol):
     async def start(self) -> None:
         """Begins to ask."""
 
+    async def ready(self) -> None:
+        """Waits until something was felt, so that what comes now has a before; it is felt for a moment at least."""
+
     async def stop(self) -> Impact | None:
         """Ends, and tells what was felt; None where there was nothing to ask."""
 
@@ -43,7 +46,7 @@ async def execute(target: Target[Any], state: State, plan: Plan, prober: Prober 
     if plan.changes and prober:
         await prober.start()
     try:
-        async with aclosing(_attempt(target, plan, course)) as events:
+        async with aclosing(_attempt(target, plan, course, prober)) as events:
             async for event in events:
                 yield event
         if course.error and (goal := _way_back(state, plan, course)):
@@ -58,12 +61,14 @@ async def execute(target: Target[Any], state: State, plan: Plan, prober: Prober 
     yield finished
 
 
-async def _attempt(target: Target[Any], plan: Plan, course: _Course) -> AsyncGenerator[Event, None]:
+async def _attempt(target: Target[Any], plan: Plan, course: _Course, prober: Prober | None) -> AsyncGenerator[Event, None]:
     """Every phase and its gate; what ends it early lands in `course.error`."""
     if not plan.changes:
         return
     try:
         for phase in plan.phases:
+            if phase.gate and prober:
+                await prober.ready()
             async with aclosing(_phase(target, plan, phase)) as events:
                 async for event in events:
                     if isinstance(event, HealthSample):
@@ -97,8 +102,9 @@ def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
 
 
 def _workers(state: State) -> int:
-    """How many workers served before, on the host that had most."""
-    hosts = Counter(worker.host for worker in state.workers if state.release and worker.release == state.release.id)
+    """How many workers had clients before, on the host that had most."""
+    mine = (one for one in state.workers if state.release and one.release == state.release.id)
+    hosts = Counter(one.host for one in mine if one.state not in {"starting", "stopping"})
     return max(hosts.values(), default=1)
 
 

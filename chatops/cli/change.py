@@ -34,17 +34,20 @@ async def change(
         end = time.monotonic() + wait
         while True:
             try:
-                finished = await _once(invocation, config, target, goal_of, yes=yes)
+                finished, url = await _once(invocation, config, target, goal_of, yes=yes)
                 break
             except Locked as error:
                 if time.monotonic() >= end:
                     raise
                 invocation.say(f"waiting: {error.message}")
                 await asyncio.sleep(LOCK_POLL)
-        await _end(invocation, target, finished, done)
+        await _end(invocation, target, finished, done, url)
 
 
-async def _once(invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool) -> Finished:
+async def _once(
+    invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool
+) -> tuple[Finished, str | None]:
+    """How it ended, and where the app was served before."""
     import asyncio
 
     state, _ = await asyncio.gather(target.inspect(), asyncio.to_thread(_load_rest))
@@ -56,7 +59,7 @@ async def _once(invocation: Invocation, config: Config, target: Target[Any], goa
     _agree(invocation, plan, yes=yes)
     felt = None if isinstance(plan.goal, Remove) else prober(state.url, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
-        return await _show(invocation, events)
+        return await _show(invocation, events), None if isinstance(plan.goal, Remove) else state.url
 
 
 def _load_rest() -> None:
@@ -101,11 +104,12 @@ async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> 
     return finished
 
 
-async def _end(invocation: Invocation, target: Target[Any], finished: Finished, done: str) -> None:
+async def _end(invocation: Invocation, target: Target[Any], finished: Finished, done: str, before: str | None) -> None:
     if finished.ok:
         from chatops.render.console import closing_line
 
-        url = (await target.inspect()).url if finished.changed and not invocation.json else None
+        look = finished.changed and not before and not invocation.json
+        url = (await target.inspect()).url if look else before
         invocation.say(closing_line(finished, done.format(release=finished.release), url))
         return
     from chatops.render.console import impact_words

@@ -51,7 +51,8 @@ def verdict(state: State, seen: HealthSample | None) -> str:
     if seen is None or not seen.ok:
         return "down"
     serving = [worker for worker in state.workers if worker.release == state.release.id]
-    return "degraded" if state.notices or seen.message or any(worker.state != "up" for worker in serving) else "healthy"
+    bad = any(worker.state in {"down", "crashed"} for worker in serving)
+    return "degraded" if state.notices or seen.message or bad else "healthy"
 
 
 def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:

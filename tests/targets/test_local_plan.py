@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from chatops import steps
+from chatops.deployed import Deployed, Recipe, SetFacts
+from chatops.environment import env_digest
 from chatops.errors import ConfigError
 from chatops.model import (
     App,
@@ -27,7 +29,7 @@ from chatops.model import (
     State,
     before,
 )
-from chatops.pm2 import Deployed, Layout, Recipe, RunSet, SetFacts
+from chatops.pm2 import Layout, RunSet
 from chatops.program import ShellStep, compile_program
 from chatops.redact import Secret
 from chatops.targets.local.plan import LocalState, plan
@@ -39,7 +41,7 @@ ENV: Environment = {"LOG_LEVEL": "info", "TOKEN": Generate(32)}
 
 
 def run_set(release: str, name: str = "", env: Environment = ENV) -> RunSet:
-    return RunSet(name or release, "chat", release, steps.env_digest(env, "chat"), "node server.js", ("TOKEN",), LAYOUT)
+    return RunSet(name or release, "chat", release, env_digest(env, "chat"), "node server.js", ("TOKEN",), LAYOUT)
 
 
 def release(id: str) -> Release:
@@ -56,8 +58,8 @@ def there(*sets: SetFacts, live: str | None = None, previous: str | None = None,
     return LocalState(target="local", kind="local", releases=kept, there=deployed, front_port=3000)
 
 
-def alive(one: RunSet, workers: int = 2, up: int | None = None) -> SetFacts:
-    return SetFacts(one, workers, workers if up is None else up)
+def alive(one: RunSet, workers: int = 2, up: int | None = None, proved: int | None = None) -> SetFacts:
+    return SetFacts(one, workers, workers if up is None else up, workers if proved is None else proved)
 
 
 def names(made: Plan) -> dict[str, list[str]]:
@@ -93,7 +95,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "what is warm is only woken": (
         B_AFTER_A,
         Deploy(release(A.release), ENV),
-        {"prepare": ["wake", "gate"], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["gate"], "switch": ["switch"], "settle": ["drain"]},
     ),
     "a dead worker is reason enough": (
         there(alive(A, up=1), live=A.name),
@@ -108,7 +110,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "rollback to warm": (
         B_AFTER_A,
         Rollback(A.release),
-        {"prepare": ["wake", "gate"], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["gate"], "switch": ["switch"], "settle": ["drain"]},
     ),
     "rollback to cold goes through the gate": (
         there(alive(B), live=B.name, more=(A.release,)),
@@ -123,7 +125,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "going back from a bad release that served": (
         B_AFTER_A,
         Rollback(A.release, bad=B.release),
-        {"prepare": ["mark", "wake", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
+        {"prepare": ["mark", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
     ),
     "going back to nothing": (there(alive(A)), Rollback(None, bad=A.release), {"settle": ["mark", "forget", "stop"]}),
     "restart": (
@@ -133,6 +135,26 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     ),
     "more workers": (A_SERVES, Scale(4), {"prepare": ["start", "gate"]}),
     "fewer workers": (A_SERVES, Scale(1), {"settle": ["stop"]}),
+    "more workers that were started and never proved": (
+        there(alive(A, 4, proved=2), live=A.name),
+        Scale(4),
+        {"prepare": ["start", "gate"]},
+    ),
+    "fewer workers than were started, more than were proved": (
+        there(alive(A, 6, proved=2), live=A.name),
+        Scale(4),
+        {"prepare": ["stop", "start", "gate"]},
+    ),
+    "a set with workers that never proved themselves is not what a deploy wants": (
+        there(alive(A, 2, proved=1), live=A.name),
+        Deploy(release(A.release), ENV),
+        {"prepare": UNPACK, "switch": ["switch"], "settle": ["drain"]},
+    ),
+    "a warm set that lacks a worker is started anew": (
+        there(alive(A, up=1), alive(B), live=B.name, previous=A.name),
+        Rollback(A.release),
+        {"prepare": ["start", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
+    ),
     "as many workers": (A_SERVES, Scale(2), {"prepare": ["nothing"]}),
     "remove": (A_SERVES, Remove(), {"settle": ["stop", "delete"]}),
     "remove nothing": (EMPTY, Remove(), {}),
@@ -217,9 +239,9 @@ def test_rollback_without_a_name_goes_to_the_good_one_before() -> None:
 
 def test_environments_are_told_apart_without_telling_them() -> None:
     one, other = {"A": Secret("hunter2")}, {"A": Secret("hunter3")}
-    assert steps.env_digest(one, "chat") != steps.env_digest(other, "chat")
-    assert steps.env_digest(one, "chat") == steps.env_digest({"A": Secret("hunter2")}, "chat")
-    assert steps.env_digest({"A": Generate(8)}, "chat") != steps.env_digest({"A": "8"}, "chat")
+    assert env_digest(one, "chat") != env_digest(other, "chat")
+    assert env_digest(one, "chat") == env_digest({"A": Secret("hunter2")}, "chat")
+    assert env_digest({"A": Generate(8)}, "chat") != env_digest({"A": "8"}, "chat")
     script = compile_program(
         "x",
         [

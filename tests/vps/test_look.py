@@ -78,10 +78,10 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     live = RunSet("aaa.2", "nobody", "aaa", "e1", "node server.js", ("KEY",), layout)
     warm = RunSet("bbb", "nobody", "bbb", "e2", "node server.js", (), layout)
     for run_set, workers in ((live, 2), (warm, 1)):
-        write(Path(run_set.folder) / "set.json", run_set.summary(workers))
+        write(Path(run_set.folder) / "set.json", run_set.summary(workers, workers))
         write(
             tmp_path / "state" / "releases" / f"{run_set.release}.json",
-            {"id": run_set.release, "created": 5.5, "by": "ana", "git": None, "modules": "m1", **run_set.summary(0)},
+            {"id": run_set.release, "created": 5.5, "by": "ana", "git": None, "modules": "m1", **run_set.summary(0, 0)},
         )
     write(Path(live.record(0)), {"name": "x", "release": "aaa", "pid": worker.pid, "started": time.time(), "restarts": 3})
     write(

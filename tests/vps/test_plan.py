@@ -12,9 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from chatops import steps
+from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import TargetError
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
-from chatops.pm2 import Deployed, Layout, Recipe, RunSet, SetFacts
+from chatops.pm2 import Layout, RunSet
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import HostFacts, Unit
@@ -89,7 +90,7 @@ def served(machine: Machine) -> Deployed:
     live = RunSet("live", APP.name, "live", "e", "node server.js", (), machine.layout)
     old = replace(live, name="old", release="old")
     return Deployed(
-        sets=(SetFacts(live, 2, 2),),
+        sets=(SetFacts(live, 2, 2, 2),),
         live="live",
         releases=(KeptRelease("live", "current", 2.0), KeptRelease("old", "kept", 1.0)),
         recipes={"live": Recipe(live, None), "old": Recipe(old, None)},
@@ -250,7 +251,7 @@ def test_a_fleet_that_is_not_whole_says_so() -> None:
     assert list(fleets.notices([first, second], {}, "live")) == []
 
     newer = RunSet("new", APP.name, "new", "e", "node server.js", (), machines["203.0.113.3"].layout)
-    there = replace(second.there, sets=(SetFacts(newer, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
+    there = replace(second.there, sets=(SetFacts(newer, 2, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
     mixed = [first, replace(second, there=there)]
     assert [(kept.id, kept.state) for kept in fleets.releases(mixed)][:2] == [("new", "current"), ("live", "kept")]
     said = list(fleets.notices(mixed, {"203.0.113.1": "no answer"}, "new"))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from chatops.deployed import Deployed
 from chatops.model import Lock, Worker
-from chatops.pm2 import Deployed, Layout
+from chatops.pm2 import Layout
 
 Firewall = Literal["active", "inactive", "absent", "unknown"]
 

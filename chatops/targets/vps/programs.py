@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from chatops.environment import env_digest, env_file
 from chatops.model import Deploy, Phase, Plan
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words
-from chatops.steps import env_digest, env_file
 from chatops.targets.vps import bundle
 from chatops.targets.vps.facts import Member, Program
 from chatops.targets.vps.plan import Fleet, elsewhere

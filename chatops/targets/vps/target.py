@@ -28,6 +28,7 @@ from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import programs, text, waves
 from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
+from chatops.whoami import who
 
 
 def make(name: str, block: Block, app: App, folder: Path) -> VpsTarget:
@@ -146,7 +147,7 @@ class VpsTarget:
         what = type(goal).__name__.lower()
         for address in wave:
             if address not in self._carriers:
-                self._carriers[address] = Carrier(self._reaches[address], what, supply.who(), redact)
+                self._carriers[address] = Carrier(self._reaches[address], what, who(), redact)
         return {self._carriers[address]: program for address, program in wave.items()}
 
     async def _shipped(self, plan: Plan, phase: Phase) -> Mapping[str, tuple[Member, ...]]:
@@ -234,7 +235,7 @@ class VpsTarget:
         """One line in `state/history.ndjson` of every app host that was changed."""
         if not plan.changes or isinstance(plan.goal, Remove):
             return
-        entry = {"what": type(plan.goal).__name__.lower(), "who": supply.who(), **plain(finished)}
+        entry = {"what": type(plan.goal).__name__.lower(), "who": who(), **plain(finished)}
         line = json.dumps({**entry, "time": rfc3339(finished.time)})
         await supply.note(self._reaches, self._fleet, line)
 

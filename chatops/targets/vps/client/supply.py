@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,15 +20,6 @@ from chatops.targets.vps.provision.machine import Machine, RootStep
 
 Reaches = Mapping[str, Reach]
 Shipped = Mapping[str, tuple[Member, ...]]
-
-
-def who() -> str:
-    """The operator, as others on the target read it."""
-    name = os.environ.get("CHATOPS_USER") or os.environ.get("USER")
-    if not name:
-        with suppress(OSError, KeyError):
-            name = getpass.getuser()
-    return f"{name or 'somebody'}@{socket.gethostname()}"
 
 
 async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Path) -> Shipped:
