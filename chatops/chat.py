@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
+
     from websockets.asyncio.client import ClientConnection
 
 OPEN_LIMIT = 5.0
@@ -39,6 +41,7 @@ class Client:
     room: str
     name: str
     tally: Tally
+    trust: ssl.SSLContext | None = None
     last: int | None = None
     seen: dict[str, int] = field(default_factory=dict)
     welcomed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,7 +82,13 @@ class Client:
         try:
             async with asyncio.timeout(OPEN_LIMIT):
                 socket = await connect(
-                    self.url, compression=None, ping_interval=None, close_timeout=1, max_queue=None, proxy=None
+                    self.url,
+                    ssl=self.trust,
+                    compression=None,
+                    ping_interval=None,
+                    close_timeout=1,
+                    max_queue=None,
+                    proxy=None,
                 )
                 await socket.send(json.dumps({"type": "hello", "name": self.name, "rooms": {self.room: self.last}}))
                 return socket

@@ -8,11 +8,15 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
-from chatops.model import App
+from chatops.model import App, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ASK_EVERY = 0.05
 SAY_EVERY = 0.2
@@ -49,14 +53,16 @@ class Requests:
 class Probe:
     """Clients against one public address, from `start` to `stop`."""
 
-    def __init__(self, url: str, app: App, clients: int = 3) -> None:
+    def __init__(self, url: str, app: App, clients: int = 3, authority: Path | None = None) -> None:
         self._health = url + app.health
+        self._authority = authority
         self._requests = Requests()
         self._tally = Tally()
         room = f"{ROOM}-{uuid.uuid4().hex[:8]}"
         socket = f"ws{url.removeprefix('http')}{app.websocket}" if app.websocket else None
         names = range(clients) if socket else ()
-        self._clients = [Client(socket or "", room, f"probe {number}", self._tally, last=0) for number in names]
+        trust = health.trust(authority) if url.startswith("https:") else None
+        self._clients = [Client(socket or "", room, f"probe {number}", self._tally, trust, last=0) for number in names]
         self._running: list[asyncio.Task[None]] = []
         self._asked = asyncio.Event()
         self._begun = self._until = 0.0
@@ -121,7 +127,7 @@ class Probe:
 
     async def _ask(self) -> None:
         loop = asyncio.get_running_loop()
-        async with health.client(self._health, keep_alive=True) as http:
+        async with health.client(self._health, self._authority, keep_alive=True) as http:
             due = loop.time()
             while True:
                 begun = time.monotonic()
@@ -141,9 +147,9 @@ class Probe:
             await client.say("are you there?")
 
 
-def prober(url: str | None, app: App) -> Probe | None:
+def prober(state: State, app: App) -> Probe | None:
     """The probe of a deploy; None where nothing serves yet, so that nobody can feel anything."""
-    return Probe(url, app) if url else None
+    return Probe(state.url, app, authority=state.authority) if state.url else None
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

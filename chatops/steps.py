@@ -120,7 +120,8 @@ def prove(site: Site, run_set: RunSet, numbers: range, title: str = "gate: every
     gate = run_set.folder / "gate.json"
     checked = run_set.gate(numbers, site.app.health, site.app.websocket, LIMITS.boot / 2)
     text = f'{write(gate, json.dumps(checked))}\n"$node" {words(site.scripts / "gate.cjs", gate)}'
-    text = f"{text}\n{summary(run_set, numbers.stop, proved=numbers.stop)}\n{lead(site, run_set, numbers.stop)}"
+    text = f"{text}\n{summary(run_set, numbers.stop, proved=numbers.stop)}"
+    text = f"{text}\n{lead(site, run_set, numbers.stop)}"
     return ShellStep(name="gate", title=title, action=text, limit=LIMITS.boot, proves=True)
 
 

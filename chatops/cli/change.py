@@ -57,7 +57,7 @@ async def _once(
 
     plan = target.plan(state, goal_of(config, state))
     _agree(invocation, plan, yes=yes)
-    felt = None if isinstance(plan.goal, Remove) else prober(state.url, config.app)
+    felt = None if isinstance(plan.goal, Remove) else prober(state, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
         return await _show(invocation, events), None if isinstance(plan.goal, Remove) else state.url
 

@@ -28,7 +28,7 @@ def deploy(
         typer.Option("--skip-unreachable", help="Leave out hosts that don't answer; a later deploy brings them up to date."),
     ] = False,
 ) -> None:
-    """Put the app on a target, without a dropped request or a lost message."""
+    """Put the app on a target, without a dropped request or message."""
     call, wanted = invocation.of(context), goal(release, skip_unreachable=skip_unreachable)
     if dry_run:
         invocation.run(show_plan(call, target, wanted))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
-from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -73,6 +71,8 @@ class Invocation:
 
     def answer(self, value: Any) -> None:
         """One JSON object on standard output."""
+        import json
+
         from chatops.events import plain
 
         print(json.dumps({"v": 1, **plain(value)}, ensure_ascii=False), flush=True)
@@ -150,6 +150,8 @@ def ending(invocation: Invocation) -> Iterator[None]:
     except Exception as error:
         if invocation.debug:
             raise
+        from chatops.sanitize import sanitize
+
         words = f"{type(error).__name__}: {sanitize(str(error))}"
         fail(invocation, ChatopsError(f"a bug in chatops: {words}", "`--debug` shows where; please report it"))
 

@@ -40,7 +40,7 @@ async def _look(state: State, path: str) -> HealthSample | None:
         return None
     from chatops import health
 
-    async with health.client(state.url) as http:
+    async with health.client(state.url, state.authority) as http:
         return await health.sample(http, state.url + path, state.target)
 
 
@@ -51,8 +51,8 @@ def verdict(state: State, seen: HealthSample | None) -> str:
     if seen is None or not seen.ok:
         return "down"
     serving = [worker for worker in state.workers if worker.release == state.release.id]
-    bad = any(worker.state in {"down", "crashed"} for worker in serving)
-    return "degraded" if state.notices or seen.message or bad else "healthy"
+    ailing = any(worker.state in {"down", "crashed"} for worker in serving)
+    return "degraded" if state.notices or seen.message or ailing else "healthy"
 
 
 def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:

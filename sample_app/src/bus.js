@@ -5,8 +5,9 @@ import { timed } from './metrics.js'
 const CHANNEL = 'chat:room:'
 
 /**
- * Publishes and receives hints. `heard(room, {first, texts, committed})` gets the other processes' messages, `first`
- * being the seq of the first text, or 0 where the texts are not stored ones; `reconnected()` says hints may be lost.
+ * Publishes and receives hints {first, texts, committed}: JSON texts committed at that time (ms since 1970), `first`
+ * being the seq of the first one, or 0 where they are not stored ones. `heard(room, hint)` gets the other processes'
+ * hints; `reconnected()` says that some may be lost.
  */
 export class RedisBus {
   #publisher
@@ -18,9 +19,9 @@ export class RedisBus {
     this.#subscriber = this.#connect(config).on('ready', reconnected)
   }
 
-  publish(room, first, texts, committed) {
-    const hint = [`${this.instance} ${first} ${committed}`, ...texts].join('\n')
-    timed(this.metrics.redisSeconds, 'publish', () => this.#publisher.publish(CHANNEL + room, hint)).catch(() => {})
+  publish(room, hint) {
+    const text = JSON.stringify({ from: this.instance, ...hint })
+    timed(this.metrics.redisSeconds, 'publish', () => this.#publisher.publish(CHANNEL + room, text)).catch(() => {})
   }
 
   /** Resolves when hints for `room` arrive, or without while Redis is away: after `reconnected` ask again. */
@@ -42,11 +43,9 @@ export class RedisBus {
   }
 
   /** One function for all rooms: the client keeps a set of listeners, so subscribing twice is harmless. */
-  #receive = (hint, channel) => {
-    const [head, ...texts] = hint.split('\n')
-    const [instance, first, committed] = head.split(' ')
-    if (instance === this.instance) return
-    this.heard(channel.slice(CHANNEL.length), { first: Number(first), texts, committed: Number(committed) })
+  #receive = (text, channel) => {
+    const { from, ...hint } = JSON.parse(text)
+    if (from !== this.instance) this.heard(channel.slice(CHANNEL.length), hint)
   }
 
   /** Without an offline queue hints do not pile up. Heroku's chain is self-signed: accepted here only. */

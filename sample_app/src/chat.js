@@ -2,7 +2,6 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { RedisBus } from './bus.js'
 import { Dependencies } from './dependencies.js'
-import { ConnectionLimit } from './limits.js'
 import { createMetrics } from './metrics.js'
 import { Rooms } from './rooms.js'
 import { createStore } from './store/index.js'
@@ -16,23 +15,14 @@ export class Chat {
   stopping = false
 
   constructor(config, log) {
-    Object.assign(this, { config, log })
-    const metrics = createMetrics(config)
-    this.metrics = metrics
-    this.store = createStore(config, log)
-    this.limit = new ConnectionLimit(config.maxConnections, config.maxConnectionsPerAddress)
+    Object.assign(this, { config, log, metrics: createMetrics(config, this), store: createStore(config, log) })
     this.rooms = new Rooms(this)
-    this.bus = config.redisUrl && new RedisBus({
-      ...this,
-      heard: (room, hint) => this.rooms.heard(room, hint),
-      reconnected: () => this.rooms.follow(),
-    })
+    const heard = (room, hint) => this.rooms.heard(room, hint)
+    this.bus = config.redisUrl && new RedisBus({ ...this, heard, reconnected: () => this.rooms.follow() })
     const redis = this.bus && { redis: { kind: 'redis', ping: () => this.bus.ping() } }
     const store = { kind: this.store.name, ping: () => this.store.ping() }
-    this.dependencies = new Dependencies({ store, ...redis }, metrics, log)
+    this.dependencies = new Dependencies({ store, ...redis }, this)
     this.writer = new Writer({ ...this, committed: (rows) => this.rooms.committed(rows) })
-    metrics.connections.collect = () => metrics.connections.set(this.clients.size)
-    metrics.sendBuffer.collect = () => metrics.sendBuffer.set(this.#buffered())
   }
 
   start() {
@@ -42,14 +32,14 @@ export class Chat {
 
   /** Ask every client to connect anew at its own moment within the window; answers how many were asked. */
   handOver(windowMs) {
-    this.#setDraining(true)
+    this.draining = true
     this.#inSlices((client) => client.send({ type: 'drain', reconnect_in_ms: Math.floor(Math.random() * windowMs) }))
     return this.clients.size
   }
 
   /** Stay after all; answers how many clients there are. */
   takeBack() {
-    this.#setDraining(false)
+    this.draining = false
     return this.clients.size
   }
 
@@ -61,20 +51,9 @@ export class Chat {
   }
 
   async stop() {
-    await this.rooms.stop()
+    await this.rooms.presence.end()
     await this.store.close().catch(() => {})
     this.bus?.close()
-  }
-
-  #buffered() {
-    let bytes = 0
-    for (const { socket } of this.clients) bytes += socket.writableLength
-    return bytes
-  }
-
-  #setDraining(draining) {
-    this.draining = draining
-    this.metrics.draining.set(draining ? 1 : 0)
   }
 
   async #inSlices(act) {

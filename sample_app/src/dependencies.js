@@ -7,32 +7,31 @@ const TIMEOUT_MS = 1000
 
 /** Watches named dependencies; `probes` maps a name to {kind, ping()}. */
 export class Dependencies {
-  constructor(probes, metrics, log) {
+  states = {}
+
+  constructor(probes, { metrics, log }) {
     Object.assign(this, { metrics, log })
-    const unknown = { up: false, output: 'not asked yet' }
-    this.states = Object.entries(probes).map(([name, probe]) => ({ name, ...probe, ...unknown }))
-    for (const state of this.states) this.#watch(state)
+    for (const [name, { kind, ping }] of Object.entries(probes)) {
+      this.states[name] = { name, kind, up: false, output: 'not asked yet' }
+      this.#watch(this.states[name], ping)
+    }
   }
 
   isUp(name) {
-    return this.#find(name)?.up ?? true
+    return this.states[name]?.up ?? true
   }
 
   /** Someone's call failed: do not wait for the next probe to say so. */
   failed(name, error) {
-    this.#set(this.#find(name), false, error.message)
-  }
-
-  #find(name) {
-    return this.states.find((state) => state.name === name)
+    this.#set(this.states[name], false, error.message)
   }
 
   /** One probe at a time: a hanging one counts as down, and the next waits for its end. */
-  async #watch(state) {
+  async #watch(state, ping) {
     while (true) {
       const started = performance.now()
       const slow = setTimeout(() => this.#set(state, false, `no answer in ${TIMEOUT_MS} ms`), TIMEOUT_MS)
-      const error = await state.ping().catch((reason) => reason)
+      const error = await ping().then(() => undefined, (reason) => reason)
       clearTimeout(slow)
       state.milliseconds = performance.now() - started
       this.#set(state, !error, error?.message || error?.code)

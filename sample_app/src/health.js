@@ -7,14 +7,26 @@ const LAG_WINDOW_MS = 30_000
 
 /** Returns a function that answers with the bare or the full health; cheap: it tells what the probes have seen last. */
 export function createHealth(chat) {
+  const { config: { release, worker }, clients, rooms, dependencies } = chat
   const lag = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   lag.enable()
   setInterval(() => lag.reset(), LAG_WINDOW_MS).unref()
-  return (full) => {
-    const bare = { status: status(chat), release: chat.config.release }
-    const lagMs = Math.max(0, (lag.percentile(99) || 0) / 1e6 - RESOLUTION_MS)
-    return full ? { ...bare, ...details(chat), event_loop_lag_ms: Number(lagMs.toFixed(2)) } : bare
-  }
+  const bare = () => ({ status: status(chat), release })
+  const full = () => ({
+    ...bare(),
+    releaseId: release,
+    serviceId: 'chat',
+    worker,
+    pid: process.pid,
+    uptime_seconds: process.uptime(),
+    connections: clients.size,
+    rooms: rooms.size,
+    draining: chat.draining || chat.stopping,
+    memory_bytes: process.memoryUsage.rss(),
+    event_loop_lag_ms: Math.max(0, (lag.percentile(99) || 0) / 1e6 - RESOLUTION_MS),
+    checks: Object.fromEntries(Object.values(dependencies.states).map(check)),
+  })
+  return (isFull) => (isFull ? full() : bare())
 }
 
 function status({ stopping, dependencies }) {
@@ -22,23 +34,8 @@ function status({ stopping, dependencies }) {
   return dependencies.isUp('redis') ? 'pass' : 'warn'
 }
 
-function details({ config, clients, draining, stopping, rooms, dependencies }) {
-  return {
-    releaseId: config.release,
-    serviceId: 'chat',
-    worker: config.worker,
-    pid: process.pid,
-    uptime_seconds: process.uptime(),
-    connections: clients.size,
-    rooms: rooms.size,
-    draining: draining || stopping,
-    memory_bytes: process.memoryUsage.rss(),
-    checks: Object.fromEntries(dependencies.states.map((state) => [`${state.name}:responseTime`, [check(state)]])),
-  }
-}
-
 function check({ name, kind, up, milliseconds, output, time }) {
   const status = up ? 'pass' : name === 'store' ? 'fail' : 'warn'
   const observed = { observedValue: milliseconds, observedUnit: 'ms' }
-  return { componentId: kind, componentType: 'datastore', ...observed, status, output, time }
+  return [`${name}:responseTime`, [{ componentId: kind, componentType: 'datastore', ...observed, status, output, time }]]
 }

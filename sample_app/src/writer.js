@@ -1,12 +1,11 @@
 // Batches the writes of one process: a transaction every few milliseconds, acknowledgements after its commit.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { timed } from './metrics.js'
-import { FrameError } from './protocol.js'
+import { unavailable } from './protocol.js'
 
 const BATCH_MS = 5
 const BATCH_MAX = 500
 const QUEUE_MAX = 5000
-const RETRY_MS = 2000
 
 /** Writes entries {room, sender, cid, text}; `committed(rows)` is told what was stored, before the senders are. */
 export class Writer {
@@ -18,10 +17,10 @@ export class Writer {
   }
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
-  submit(entry) {
-    if (!this.dependencies.isUp('store') || this.#queue.length >= QUEUE_MAX) return Promise.reject(unavailable())
-    const { promise, resolve, reject } = Promise.withResolvers()
-    this.#queue.push({ entry, resolve, reject })
+  async submit(entry) {
+    if (!this.dependencies.isUp('store') || this.#queue.length >= QUEUE_MAX) throw notStored()
+    const { promise, ...outcome } = Promise.withResolvers()
+    this.#queue.push({ entry, ...outcome })
     this.#writing ??= this.#writeAll()
     return promise
   }
@@ -48,11 +47,9 @@ export class Writer {
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
       this.dependencies.failed('store', error)
-      for (const { reject } of batch) reject(unavailable())
+      for (const { reject } of batch) reject(notStored())
     }
   }
 }
 
-function unavailable() {
-  return new FrameError('the message could not be stored', 'unavailable', RETRY_MS)
-}
+const notStored = () => unavailable('the message could not be stored')

@@ -36,6 +36,7 @@ def questions(root: Path) -> Questions:
         pm2=PurePosixPath(root / "pm2-modules"),
         runtimes=PurePosixPath(root / "node"),
         stamps=PurePosixPath(root / "stamps"),
+        lock=PurePosixPath(root / "state" / "lock"),
         packages=("openssh-server", "no-such-package"),
         units=("no-such.service",),
         markers=(PurePosixPath(root / "marker"), PurePosixPath(root / "none")),

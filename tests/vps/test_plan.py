@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
-from chatops.errors import TargetError
+from chatops.errors import StepFailed, TargetError
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
 from chatops.pm2 import Layout, RunSet
 from chatops.targets.vps import fleet as fleets
-from chatops.targets.vps.config import Block
+from chatops.targets.vps.config import Block, Tls
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import programs, text
@@ -64,7 +64,8 @@ def fleet(block: dict[str, Any]) -> Fleet:
 
 def bare(machine: Machine) -> HostFacts:
     """A host that has nothing."""
-    return HostFacts(host=machine.host.address, os="debian", arch="x86_64", root=True)
+    room = {"disk_free": 10 * 1024**3, "inodes_free": 10**6, "memory_free": 1024**3}
+    return HostFacts(host=machine.host.address, os="debian", arch="x86_64", root=True, **room)
 
 
 def finished(machine: Machine) -> HostFacts:
@@ -277,6 +278,38 @@ def test_our_scripts_travel_only_where_they_are_missing() -> None:
     carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
     assert carried["203.0.113.2"] == ()
     assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
+@pytest.mark.parametrize(
+    ("room", "words"), [({"disk_free": 1024**2}, "1 MiB free on /srv"), ({"inodes_free": 9}, "9 inodes free")]
+)
+def test_a_full_disk_is_told_before_anything_is_sent(room: dict[str, int], words: str) -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda machine: replace(finished(machine), **room))
+    with pytest.raises(StepFailed, match=words):
+        plan(found, seen, Deploy(RELEASE))
+    assert plan(found, seen, Rollback("old")).changes
+
+
+def test_little_memory_is_warned_about() -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda machine: replace(finished(machine), memory_free=200 * 1024**2))
+    assert plan(found, seen, Deploy(RELEASE)).notices[0].startswith("203.0.113.1 has 200 MiB of memory free, about 480 MiB")
+
+
+def test_what_serves_over_tls_goes_on_while_a_new_name_is_proved() -> None:
+    """The authority asks over HTTP for the new name; the old name's site is not touched until the answer is good."""
+    [machine] = fleet(BLOCKS["one with tls"]).machines.values()
+    there = site.text(machine, secure=True)
+    other = replace(machine, block=machine.block.model_copy(update={"domain": "new.example.com"}))
+    facts = replace(finished(machine), markers={site.path(machine): there})
+    names = [step.name for step in due(other, facts)]
+    assert names == ["site_http", "certificate", "site"]
+    asked = site.asked(other, there)
+    assert "server_name new.example.com;" in asked
+    assert site.plain(there.replace(site.generation(there), site.generation(asked))) in site.plain(asked)
+    mailed = replace(machine, block=machine.block.model_copy(update={"tls": Tls(email="other@example.com")}))
+    assert [step.name for step in due(mailed, facts)] == ["certificate"]
 
 
 def test_passwords_are_in_no_program() -> None:

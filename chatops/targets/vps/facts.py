@@ -24,6 +24,7 @@ class Questions:
     pm2: PurePosixPath
     runtimes: PurePosixPath
     stamps: PurePosixPath
+    lock: PurePosixPath
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     markers: tuple[PurePosixPath, ...] = ()
@@ -110,7 +111,12 @@ class Program:
     text: str
     user: str
     state: PurePosixPath
+    lock: PurePosixPath
+    """The one lock of the app on the host, whoever works there."""
     titles: Mapping[str, str]
+    goal: str = ""
+    left: tuple[str, ...] = ()
+    """The phases that are to follow on this host."""
     proofs: frozenset[str] = frozenset()
     members: tuple[Member, ...] = ()
     """Shipped before the program starts, as `user`."""

@@ -74,6 +74,7 @@ def questions(machine: Machine) -> Questions:
         pm2=machine.pm2,
         runtimes=machine.layout.root / "runtime",
         stamps=machine.stamps,
+        lock=machine.lock,
         packages=packages.wanted(machine),
         units=(*units, "certbot.timer"),
         markers=(site.path(machine), machine.scripts / LAST_SCRIPT),

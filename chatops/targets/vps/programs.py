@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from chatops.environment import env_digest, env_file
-from chatops.model import Deploy, Phase, Plan
+from chatops.model import Deploy, Phase, Plan, Scale
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words
 from chatops.targets.vps import bundle
@@ -34,10 +34,20 @@ def programs(
 ) -> Iterator[tuple[str, Program]]:
     """(address, program) in the file's order; `shipped` are members beside those that the plan itself asks for."""
     for address, machine in fleet.machines.items():
-        steps = [step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == address]
+        steps = list(_mine(phase, machine))
         if steps:
             members = (*_members(machine, plan, phase), *shipped.get(address, ()))
             yield address, _program(machine, plan, phase, steps, members)
+
+
+def _mine(phase: Phase, machine: Machine) -> Iterator[RootStep | AppStep]:
+    return (step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == machine.host.address)
+
+
+def _goal(plan: Plan) -> str:
+    """Tells a plan from the way back out of it: `deploy 0a1b2c`, `scale 3`."""
+    to = plan.goal.workers if isinstance(plan.goal, Scale) else plan.release
+    return f"{type(plan.goal).__name__.lower()} {to or ''}".strip()
 
 
 def _program(
@@ -45,12 +55,16 @@ def _program(
 ) -> Program:
     found = tuple(steps)
     root = isinstance(found[0], RootStep)
+    following = plan.phases[plan.phases.index(phase) + 1 :]
     state = machine.store / "state" if root else machine.layout.state
     return Program(
         phase=phase.name,
         text=text(machine, plan, phase, found, root=root),
         user="root" if root else machine.name,
         state=state,
+        lock=machine.lock,
+        goal=_goal(plan),
+        left=tuple(later.name for later in following if any(True for _ in _mine(later, machine))),
         titles={step.name: step.title.removeprefix(f"{machine.host.address}: ") for step in found},
         proofs=frozenset(step.name for step in found if step.proves),
         members=members,

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from chatops.errors import TargetError
+from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.redact import Redactor, Secret
@@ -93,6 +93,7 @@ class VpsTarget:
             target=self.name,
             kind=self.kind,
             url=self._fleet.url if serving else None,
+            authority=supply.authority(self._block, self._folder),
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
@@ -136,6 +137,8 @@ class VpsTarget:
                 await self._release()
                 if isinstance(plan.goal, Remove) and plan.goal.purge:
                     await supply.forget(self._reaches, self._fleet)
+        except (StepFailed, Unhealthy, Interrupted):
+            raise  # the way back comes next, and nobody else in between: `close` gives the locks back
         except BaseException:
             await self._release()
             raise
@@ -167,19 +170,18 @@ class VpsTarget:
         await asyncio.gather(*(carrier.release() for carrier in carriers.values()), return_exceptions=True)
 
     async def attach(self) -> AsyncGenerator[Event, None]:
-        """Joins a change that runs on the hosts; with several, on the first that is being changed."""
+        """Joins a change that runs on the hosts; with several, on the first of them. Raises what it ended with."""
         from chatops.targets.vps.client.attach import join
 
-        state = await self.inspect()
-        for address, facts in state.hosts.items():
-            machine = self._fleet.machines[address]
-            for user, folder in ((machine.name, machine.layout.state), ("root", machine.store / "state")):
-                if (user == "root" or facts.app_user) and await supply.locked(self._reaches[address], user, folder):
-                    link = await self._reaches[address].link()
-                    async with aclosing(join(link, folder, user, Redactor())) as events:
-                        async for event in events:
-                            yield event
-                    return
+        for machine, facts in self._fleet.seen(await self.inspect()):
+            if facts.lock:
+                link = await self._reaches[machine.host.address].link()
+                states = (machine.store / "state", machine.layout.state)
+                user = "root" if facts.root else ""
+                async with aclosing(join(link, machine.lock, states, user, Redactor())) as events:
+                    async for event in events:
+                        yield event
+                return
         raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
 
     def script(self, plan: Plan) -> str:

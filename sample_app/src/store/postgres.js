@@ -8,6 +8,7 @@ export class PostgresDriver {
   each = 'json_array_elements'
   // Two `CREATE TABLE IF NOT EXISTS` at the same moment collide in PostgreSQL.
   beforeSchema = ['SELECT pg_advisory_xact_lock(7310574)']
+  begin = 'BEGIN'
   #pool
 
   /** `relaxTls` accepts Heroku's self-signed chain, for this client only. */
@@ -29,24 +30,16 @@ export class PostgresDriver {
     this.#pool.on('error', () => {})
   }
 
-  async open() {}
-
-  async query(sql, values) {
-    return (await this.#pool.query(sql, values)).rows
-  }
-
-  /** A connection whose transaction failed is thrown away: nothing is known about its state. */
-  async transaction(body) {
+  /** A connection on which anything failed is thrown away, which rolls back: nothing is known about its state. */
+  async session(body) {
     const client = await this.#pool.connect()
+    let failed = true
     try {
-      await client.query('BEGIN')
       const result = await body(async (sql, values) => (await client.query(sql, values)).rows)
-      await client.query('COMMIT')
-      client.release()
+      failed = false
       return result
-    } catch (error) {
-      client.release(true)
-      throw error
+    } finally {
+      client.release(failed)
     }
   }
 

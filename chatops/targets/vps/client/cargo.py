@@ -82,9 +82,11 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-def cargo(program: Program) -> Cargo:
-    """What travels for a program: its members, its own text, and the header of its phase in the journal."""
-    head = json.dumps({"event": "phase", "phase": program.phase, "titles": dict(program.titles)}, separators=(",", ":"))
+def cargo(program: Program, run: str = "", part: int = 0) -> Cargo:
+    """What travels for a program: its members, its own text, and what the journal says of the phase, the run's `part`th."""
+    told = {"phase": program.phase, "goal": program.goal, "left": program.left, "proofs": sorted(program.proofs)}
+    value = {"event": "phase", "run": run, "part": part, **told, "titles": dict(program.titles)}
+    head = json.dumps(value, separators=(",", ":"))
     own = (_own(program, "sh", program.text), _own(program, "head", f"{head}\n"))
     paths = ((member, member.content) for member in program.members if isinstance(member.content, Path))
     archives = tuple((member, path, cut) for member, path in paths if (cut := _cut(path)))

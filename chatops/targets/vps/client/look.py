@@ -42,6 +42,7 @@ def script(questions: Questions, mark: str) -> str:
         "pm2": questions.pm2,
         "runtimes": questions.runtimes,
         "stamps": questions.stamps,
+        "lock": questions.lock,
         "packages": " ".join(questions.packages),
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),

@@ -1,5 +1,5 @@
 # What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
-# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps packages units markers
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers
 say() { printf '%s %s\n' "$mark" "$*"; }
 content() {
   line=
@@ -94,5 +94,5 @@ for file in "$root"/modules/*; do
 done
 pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline" && say daemon
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
-if [ -f "$root/state/lock" ] && ! flock -n -s "$root/state/lock" true; then say lock; content "$root/state/lock"; fi
+if [ -r "$lock" ] && ! flock -n -s "$lock" true; then say lock; content "$lock"; fi
 say end

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from chatops.errors import ConfigError, StepFailed, TargetError
-from chatops.model import Phase
+from chatops.model import LIMITS, Phase
 from chatops.shell import words
 from chatops.targets.vps.client import mirror
 from chatops.targets.vps.client.reach import Reach
+from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import Member
 from chatops.targets.vps.plan import Fleet, provided_secrets
 from chatops.targets.vps.provision import firewall, stores
@@ -32,17 +35,23 @@ async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Pa
                 archive = (await mirror.fetch(machine.block.node_mirror, machine.node)).read_bytes()
                 member = Member(machine.store / "incoming" / machine.node.archive, archive)
                 shipped[step.host] = (*shipped.get(step.host, ()), member)
-            if step.name == "certificate" and machine.block.tls and machine.block.tls.ca_bundle:
-                member = Member(machine.store / "incoming" / "authority.pem", _read(folder / machine.block.tls.ca_bundle))
+            if step.name == "certificate" and (bundle := authority(machine.block, folder)):
+                member = Member(machine.store / "incoming" / "authority.pem", bundle.read_bytes())
                 shipped[step.host] = (*shipped.get(step.host, ()), member)
     return shipped
 
 
-def _read(path: Path) -> bytes:
+def authority(block: Block, folder: Path) -> Path | None:
+    """The certificates of a private authority. Raises ConfigError where the file holds none."""
+    if not block.tls or not block.tls.ca_bundle:
+        return None
+    path = folder / Path(block.tls.ca_bundle).expanduser()
     try:
-        return path.expanduser().read_bytes()
-    except OSError as error:
-        raise ConfigError(f"`{path}` can't be read: {error.strerror}", "`tls.ca_bundle` names it") from None
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # an SSLError is one
+        reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"`{path}` can't be used: {reason}", "`tls.ca_bundle` names it") from None
+    return path
 
 
 async def _reaches_mirror(reach: Reach, machine: Machine) -> bool:
@@ -91,13 +100,6 @@ async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values() if "app" in machine.roles))
 
 
-async def locked(reach: Reach, user: str, state: PurePosixPath) -> bool:
-    """Whether somebody holds the lock of a folder."""
-    lock = words(state / "lock")
-    answer = await (await reach.link()).script(f"[ -f {lock} ] && ! flock -n -s {lock} true", user=user)
-    return answer.code == 0
-
-
 async def forget(reaches: Reaches, fleet: Fleet) -> None:
     """Removes root's own folder for the app, the last thing of ours."""
 
@@ -127,10 +129,22 @@ async def confirm(reaches: Sequence[Reach], fleet: Fleet) -> None:
             link = await reach.link()
             answer = await link.script(firewall.confirmed(fleet.machines[address]), user="root")
         except TargetError as error:
-            reason = f"it goes away within {firewall.DEAD_MAN} s: {error.message}"
-            message = f"the firewall of `{address}` shut us out, and {reason}"
-            raise StepFailed(message, "`firewall: false` leaves it alone") from None
+            raise StepFailed(
+                f"the firewall of `{address}` shut us out ({error.message}); {await _reopened(reach)}",
+                "`ufw show added` there names its rules; `firewall: false` leaves it alone",
+            ) from None
         finally:
             await reach.close()
         if answer.code:
             raise StepFailed(f"the firewall of `{address}` is not up", "run the same command again")
+
+
+async def _reopened(reach: Reach) -> str:
+    """Waits until the host takes its firewall away by itself; what became of it."""
+    end = time.monotonic() + firewall.DEAD_MAN + LIMITS.connect
+    while time.monotonic() < end:
+        with suppress(TargetError):
+            await reach.link()
+            return "it went away again by itself, and all is as before"
+        await asyncio.sleep(1)
+    return f"it should have gone away by itself after {firewall.DEAD_MAN} s, and has not"

@@ -92,6 +92,11 @@ class Machine:
         return store(self.name)
 
     @property
+    def lock(self) -> PurePosixPath:
+        """The one lock of the app on this host: root's file, which the app's user may hold, too."""
+        return self.store / "lock"
+
+    @property
     def stamps(self) -> PurePosixPath:
         """One file a step with the digest of what was applied."""
         return self.store / "stamps"

@@ -35,8 +35,25 @@ def text(machine: Machine, *, secure: bool) -> str:
         blocks += _public(machine, secure=secure)
     if not machine.alone and "app" in machine.roles:
         blocks.append(_private(machine))
-    whole = "\n\n".join(blocks) + "\n"
+    return _sealed("\n\n".join(blocks) + "\n")
+
+
+def asked(machine: Machine, there: str) -> str:
+    """A site that leads the authority to what certbot wants to show it. What serves over TLS (`there`) goes on beside it."""
+    if "listen 443" not in there:
+        return text(machine, secure=False)
+    listen = ["listen 80;", "listen [::]:80;", f"server_name {machine.block.domain};", _proof()]
+    whole = re.sub(r'(return 200 ")[0-9a-f]{16}', rf"\g<1>{_MARK}", there.strip())
+    return _sealed(f"{whole}\n\n{_server([*listen, _challenges()])}\n")
+
+
+def _sealed(whole: str) -> str:
+    """With the text's own digest at GENERATION."""
     return whole.replace(_MARK, hashlib.sha256(whole.encode()).hexdigest()[:16])
+
+
+def _challenges() -> str:
+    return f"location ^~ /.well-known/acme-challenge/ {{\n  root {CHALLENGES};\n}}"
 
 
 def generation(site: str) -> str:
@@ -118,7 +135,7 @@ def _public(machine: Machine, *, secure: bool) -> list[str]:
     default = "" if machine.block.domain else " default_server"
     http = [f"listen 80{default};", f"listen [::]:80{default};", f"server_name {name};", _proof()]
     if machine.block.tls:
-        http.append(f"location ^~ /.well-known/acme-challenge/ {{\n  root {CHALLENGES};\n}}")
+        http.append(_challenges())
     if not secure:
         return [_server(http + _app(machine, _upstream(machine)))]
     redirect = "location / {\n  return 301 https://$host$request_uri;\n}"
