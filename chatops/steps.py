@@ -31,6 +31,8 @@ class Site:
     """Secrets that lie in the secrets' folder of the host already."""
     slots: int = 0
     """How many names the sockets of a set have, for a proxy that is not told how many workers there are."""
+    stores: str = ""
+    """Where the stores of `provided` are: workers that were given others are replaced."""
 
 
 def step(

@@ -51,7 +51,7 @@ class Fleet:
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
-        return Site(*common, provided=provided, slots=site.slots(machine.workers))
+        return Site(*common, provided=provided, slots=site.slots(machine.workers), stores=machine.peers.data)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""

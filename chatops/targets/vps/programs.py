@@ -100,7 +100,7 @@ def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:
         yield from bundle.scripts(machine.scripts)
     if phase.name == "prepare" and isinstance(plan.goal, Deploy):
         env, release = {**plan.goal.env, **elsewhere(machine)}, plan.goal.release
-        yield Member(machine.layout.env(env_digest(env, machine.name)), env_file(env).encode())
+        yield Member(machine.layout.env(env_digest(env, machine.name + machine.peers.data)), env_file(env).encode())
         yield Member(machine.layout.state / "incoming" / f"{release.id}.tar", Path(release.archive))
 
 
