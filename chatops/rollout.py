@@ -135,7 +135,7 @@ def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> 
     """The run set that a deploy wants: an interrupted one of the same kind is taken up again."""
     made = (name for name, value in env.items() if isinstance(value, Generate))
     secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
-    digest = env_digest(env, site.app.name)
+    digest = env_digest(env, site.app.name + site.stores)
     wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})
     again = next((run_set.name for run_set in unfinished if _same(run_set, wanted)), None)
