@@ -79,8 +79,9 @@ class Objects:
 
         try:
             return call(app)
-        except RateLimitExceeded:
-            raise refused(429, b"", "") from None
+        except RateLimitExceeded as error:
+            body = str(error).partition("\n")[2]  # heroku3 puts it below a line of its own
+            raise refused(429, body.encode(), "") from None
         except requests.HTTPError as error:
             answer = error.response
             if answer.status_code in UNCLEAR and answer.request.method == "POST":
