@@ -70,12 +70,13 @@ def test_every_call_has_an_id_of_its_own_that_is_logged(tmp_path: Path, caplog: 
     async def story(stage: Stage, api: Api) -> None:
         with caplog.at_level(logging.DEBUG, logger="chatops"):
             await asyncio.gather(api.get("/account"), api.get("/account"))
+            await Objects(api.access, stage.heroku.app("my-chat").id, "my-chat").set_config({"A": "b"})
             stage.heroku.inject(Refuse(path="/account", status=500))
             with pytest.raises(Refused, match=r"\(500, request ") as refused:
                 await api.get("/account")
         ids = [message.split()[1] for message in caplog.messages if message.startswith("request ")]
-        assert len(set(ids)) == 3
-        assert ids[2] in refused.value.message
+        assert len(set(ids)) == 4
+        assert ids[3] in refused.value.message
         assert stage.heroku.token not in caplog.text
 
     ask(tmp_path, story)
