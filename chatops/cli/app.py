@@ -45,7 +45,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Deploy, watch and scale chat and other real-time apps from one YAML file."""
-    context.obj = invocation.Invocation(config, json, quiet, verbose, debug, no_color)
+    context.obj = invocation.Invocation(config, json, quiet, verbose, debug, no_color, context.invoked_subcommand)
     if debug:
         invocation.log_calls()
     context.with_resource(invocation.ending(context.obj))

@@ -71,7 +71,7 @@ def make(state: LocalState, goal: Goal) -> Plan:
 
 
 EMPTY = LocalState(target="local", kind="local")
-A, B = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb")
+A, B, C = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb"), run_set("cccccccccc")
 A_SERVES = there(alive(A), live=A.name)
 B_AFTER_A = there(alive(A), alive(B), live=B.name, previous=A.name)
 UNPACK = ["unpack", "modules", "link", "secret_TOKEN", "record", "start", "gate"]
@@ -82,6 +82,11 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
         {"prepare": ["pm2", "front", *UNPACK], "switch": ["switch"]},
     ),
     "the same again is nothing": (A_SERVES, Deploy(release(A.release), ENV), {"prepare": ["nothing"]}),
+    "what a broken change left is tidied up": (
+        there(alive(A), alive(B), alive(C), live=C.name, previous=B.name),
+        Deploy(release(C.release), ENV),
+        {"settle": ["drain", "stop"]},
+    ),
     "another release goes beside the old one": (
         A_SERVES,
         Deploy(release(B.release), ENV),
@@ -205,6 +210,15 @@ def test_old_releases_are_pruned_but_never_what_serves_or_is_warm() -> None:
     assert "c" * 10 in prune.action
     assert B.release not in prune.action
     assert "modules" not in prune.action
+
+
+def test_scripts_that_nothing_runs_from_are_deleted_but_never_those_of_this_version() -> None:
+    state = replace(B_AFTER_A, there=replace(B_AFTER_A.there, stale=frozenset({"old", SITE.scripts.name})))
+    settle = make(state, Rollback(A.release)).phases[-1]
+    prune = next(one for one in settle.steps if one.name == "prune")
+    assert isinstance(prune, ShellStep)
+    assert prune.action == "rm -rf -- /old"
+    assert prune.title == "delete scripts of older versions"
 
 
 def test_an_interrupted_deploy_is_taken_up_again() -> None:

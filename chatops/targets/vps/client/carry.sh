@@ -20,7 +20,7 @@ take() {
   note send
   # shellcheck disable=SC2046  # the two words of an order
   set -- $(order 60)
-  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put
+  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put && rm -rf "$stage"
 }
 
 put() {
