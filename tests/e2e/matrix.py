@@ -159,7 +159,11 @@ class Watch:
                 with closing(http.client.HTTPConnection(*self._place, timeout=5)) as connection:
                     connection.request("GET", "/health")
                     answer = connection.getresponse()
-                    self.releases.add(json.load(answer)["release"] if answer.status == 200 else str(answer.status))
+                    body = answer.read()
+                if answer.status == 200:
+                    self.releases.add(json.loads(body)["release"])
+                else:
+                    self.failed.append(f"{time.strftime('%X')} {answer.status}")
             except (OSError, ValueError, http.client.HTTPException) as error:
                 self.failed.append(f"{time.strftime('%X')} {error}")
 

@@ -62,8 +62,8 @@ def test_a_deploy(fields: Fields, step: str, fault: str) -> None:
         assert done["ok"]
         assert not done["changed"] or harm(done) == {}
         field.chatops("plan", "vps", "--detailed-exitcode")
-    assert watch.releases <= {old, done["release"]}
-    assert watch.failed == [] or "reboot" in fault
+    assert watch.releases <= {old, done["release"]}, watch.releases
+    assert watch.failed == [] or "reboot" in fault, watch.failed
     assert watch.asked > 20
     assert done["release"] != old
     field.check_nothing_is_left(done["release"])

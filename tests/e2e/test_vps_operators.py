@@ -20,14 +20,14 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
 def other(field: Field, folder: Path) -> Field:
     """The same server in another operator's folder, with another state of the app."""
     made = Field(folder, field.host, field.wire, field.mirror)
-    made.env["CHATOPS_USER"] = "bob"
+    made.env["LOGNAME"] = "bob"
     made.change("as bob has it")
     return made
 
 
 def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
-    field.env["CHATOPS_USER"] = "ana"
+    field.env["LOGNAME"] = "ana"
     bob = other(field, tmp_path)
     field.renew()
     with field.held("start", "before"), field.start("deploy", "vps", "--yes", "--json") as ana:
@@ -53,7 +53,7 @@ def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
 
 def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
-    field.env["CHATOPS_USER"] = "ana"
+    field.env["LOGNAME"] = "ana"
     bob = other(field, tmp_path)
     field.renew()
     field.host.run("rm /var/lib/chatops/chat/stamps/rotation")
@@ -61,9 +61,9 @@ def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) ->
         until_step(ana, "rotation")
         assert "locked by ana@" in bob.chatops("deploy", "vps", "--yes", code=6).stderr
         with bob.start("attach", "vps", "--json") as watching:
-            until_step(watching, "rotation")
+            begun = until_step(watching, "rotation")
             field.go()
-            begun = until_step(watching, "switch")
+            begun += until_step(watching, "switch")
             assert {event["phase"] for event in begun if event["type"] == "step_started"} == {"provision", "prepare", "switch"}
             assert ended(ana)[0] == 0
             assert ended(watching)[0] == 0

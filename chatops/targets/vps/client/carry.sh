@@ -77,7 +77,7 @@ handed() {
 }
 ours() { grep -qsF "$run" "$lock"; }
 fresh() {
-  rm -f "$state/stop"
+  rm -f "$state/stop" "$journal" # a new file: who reads the one before reads it to its end
   printf '{"event":"held","run":"%s"}\n' "$run" >"$journal"
 }
 
