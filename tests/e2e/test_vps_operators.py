@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import websockets
 
 from tests.e2e.matrix import Field, Fields, ended, until_notice, until_step
 from tests.e2e.yard import harm
@@ -132,4 +135,30 @@ def test_an_upload_that_breaks_off(fields: Fields, fault: str) -> None:
     assert field.health()["release"] == last["release"] != old
     field.check_nothing_is_left(last["release"])
     (field.folder / "app" / "public" / "big").unlink()
+    fields.keep(field)
+
+
+def test_pm2_stops_and_starts_with_time_to_drain(fields: Fields) -> None:
+    """Clients that don't go are closed by the worker with 1012 (service restart), not cut off; all workers drain at once."""
+    field = fields.take()
+    host = field.host
+    release = field.health()["release"]
+
+    async def cut() -> tuple[set[int | None], float]:
+        async with AsyncExitStack() as stack:
+            url = f"ws://{host.address}:{host.ports[80]}/ws"
+            clients = [await stack.enter_async_context(websockets.connect(url)) for _ in range(12)]
+            begun = time.monotonic()
+            await asyncio.to_thread(host.run, "systemctl restart pm2-chat", seconds=100)
+            took = time.monotonic() - begun
+            async with asyncio.timeout(10):
+                await asyncio.gather(*(client.wait_closed() for client in clients))
+            return {client.close_code for client in clients}, took
+
+    codes, took = asyncio.run(cut())
+    assert codes == {1012}
+    assert took < 60
+    assert "stopped at the deadline" not in host.run("cat /srv/chat/logs/*.log").out
+    assert field.served() == release
+    field.check_nothing_is_left(release)
     fields.keep(field)
