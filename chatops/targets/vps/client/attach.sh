@@ -7,10 +7,12 @@ fi
 run=$(sed -n '1s/.*"run": *"\([0-9a-f]*\)".*/\1/p' "$lock")
 ours() { head -n 1 "$1" 2>/dev/null | grep -qF "\"run\":\"$run\""; }
 follow() {
-  until ours "$1"; do sleep 0.3; done
+  until ours "$1"; do
+    kill -0 "$$" || exit 0
+    sleep 0.3
+  done
   exec tail -c "+$2" -f --pid="$$" -s 0.5 "$1"
 }
-tails=
 show() {
   size=0
   if ours "$1"; then
@@ -18,7 +20,6 @@ show() {
     head -c "$size" "$1"
   fi
   follow "$1" "$((size + 1))" &
-  tails="$tails $!"
 }
 # The one that was written last is the one that goes on: what stands in the other was before.
 # shellcheck disable=SC2045,SC2086  # plain names
@@ -34,6 +35,4 @@ until over; do
   printf '\n' || exit
   sleep 0.1
 done
-sleep 0.3
-# shellcheck disable=SC2086
-kill $tails
+# `tail --pid` reads what is left, however slow the host is, and ends after us.
