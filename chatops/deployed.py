@@ -81,6 +81,8 @@ class Deployed:
     releases: tuple[KeptRelease, ...] = ()
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
+    """Folders of scripts, of other versions of this tool, that nothing here runs from any more."""
     daemon: bool = False
     pm2_installed: bool = False
 

@@ -127,24 +127,23 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
     gone = [there.recipes[id] for id in old if id in there.recipes]
     envs = {recipe.run_set.env for recipe in gone} - {recipe.run_set.env for recipe in kept} - {wanted.env}
     keys = {recipe.modules for recipe in gone} - {recipe.modules for recipe in kept} - {None}
-    if old:
-        unused = [] if site.layout.cache else sorted(key for key in keys if key)
-        yield from steps.prune(site, old, unused, sorted(envs))
+    unused = [] if site.layout.cache else sorted(key for key in keys if key)
+    yield from steps.prune(site, old, unused, sorted(envs), sorted(there.stale - {site.scripts.name}))
 
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:
     """The run set that a deploy wants: an interrupted one of the same kind is taken up again."""
     made = (name for name, value in env.items() if isinstance(value, Generate))
     secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
-    digest = env_digest(env, site.app.name)
-    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout)
+    digest = env_digest(env, site.app.name + site.stores)
+    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})
     again = next((run_set.name for run_set in unfinished if _same(run_set, wanted)), None)
     return replace(wanted, name=again or _free_name(there, release.id))
 
 
 def _same(one: RunSet, other: RunSet) -> bool:
-    return (one.release, one.env, one.command, one.secrets) == (other.release, other.env, other.command, other.secrets)
+    return replace(one, name="") == replace(other, name="")
 
 
 def _free_name(there: Deployed, release: str) -> str:

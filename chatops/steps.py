@@ -31,6 +31,10 @@ class Site:
     """Secrets that lie in the secrets' folder of the host already."""
     slots: int = 0
     """How many names the sockets of a set have, for a proxy that is not told how many workers there are."""
+    node: PurePosixPath | None = None
+    """The Node for workers, where it is not simply the one that runs the scripts."""
+    stores: str = ""
+    """Where the stores of `provided` are: workers that were given others are replaced."""
 
 
 def step(
@@ -225,14 +229,15 @@ def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
     return f"{ask_pm2(site, 'stop', *names)}\nend_recorded {records}\n{words('rm', '-f', '--', *left)}"
 
 
-def prune(site: Site, old: list[str], keys: Iterable[str], envs: Iterable[str]) -> Iterator[ShellStep]:
-    """Deletes old releases, and dependencies and environments that no kept release uses."""
+def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts: list[str]) -> Iterator[ShellStep]:
+    """Deletes old releases, dependencies and environments that no kept release uses, and scripts that nothing runs from."""
     layout = site.layout
     gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
     gone += [layout.state / "releases" / f"{release}.bad" for release in old]
-    gone += [*map(layout.modules, keys), *map(layout.env, envs)]
+    gone += [*map(layout.modules, keys), *map(layout.env, envs), *(site.scripts.with_name(name) for name in scripts)]
     if gone:
-        yield step("prune", f"delete {counted(len(old), 'old release')}", words("rm", "-rf", "--", *gone), reason="remove")
+        title = f"delete {counted(len(old), 'old release')}" if old else "delete scripts of older versions"
+        yield step("prune", title, words("rm", "-rf", "--", *gone), reason="remove")
 
 
 def mark_bad(site: Site, release: str) -> ShellStep:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from chatops.cli.invocation import Invocation, interactive
+from chatops.cli.invocation import Invocation, interactive, mute
 from chatops.errors import ConfigError, Locked
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> 
         from chatops.render.ndjson import write
 
         async for event in events:
-            write(event)
+            try:
+                write(event)
+            except BrokenPipeError:
+                mute()  # nobody listens: the change goes on
             if isinstance(event, Finished):
                 return event
         raise ConfigError("the change ended without saying how")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -36,7 +37,13 @@ def _console(*, color: bool, quiet: bool) -> Console:
     """Made when there is something to show: rich is loaded (40 ms) while the first step runs."""
     from rich.console import Console
 
-    return Console(stderr=True, no_color=not color, highlight=False, soft_wrap=True, quiet=quiet)
+    class Patient(Console):
+        """Says no more when its reader went away: the change goes on, where rich would end the process."""
+
+        def on_broken_pipe(self) -> None:
+            self.file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+    return Patient(stderr=True, no_color=not color, highlight=False, soft_wrap=True, quiet=quiet)
 
 
 class _View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,27 @@ class Place(Project):
 
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             return str(answer.read().decode())
+
+    @contextmanager
+    def watched(self) -> Iterator[list[str]]:
+        """Users who ask for the page all the time, each on a new connection; the list says what they got instead of it."""
+        failures: list[str] = []
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.wait(0.02):
+                try:
+                    self.page()
+                except OSError as error:
+                    failures.append(str(error))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            yield failures
+        finally:
+            ended.set()
+            asking.join()
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this folder."""

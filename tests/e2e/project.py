@@ -26,15 +26,16 @@ class Project:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **{**pipes, **more})
 
-    def chatops(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """`chatops WORDS` to its end; it must end with `code`."""
+    def chatops(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """`chatops WORDS` to its end; it must end with `code`, unless that is None."""
         process = self.start(*words)
         try:
             out, err = process.communicate(timeout=self.limit)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        assert process.returncode == code, f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}\n{self.notes()}"
+        said = f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}\n{self.notes()}"
+        assert code in {None, process.returncode}, said
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def json(self, *words: str) -> Any:

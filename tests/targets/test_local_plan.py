@@ -212,6 +212,15 @@ def test_old_releases_are_pruned_but_never_what_serves_or_is_warm() -> None:
     assert "modules" not in prune.action
 
 
+def test_scripts_that_nothing_runs_from_are_deleted_but_never_those_of_this_version() -> None:
+    state = replace(B_AFTER_A, there=replace(B_AFTER_A.there, stale=frozenset({"old", SITE.scripts.name})))
+    settle = make(state, Rollback(A.release)).phases[-1]
+    prune = next(one for one in settle.steps if one.name == "prune")
+    assert isinstance(prune, ShellStep)
+    assert prune.action == "rm -rf -- /old"
+    assert prune.title == "delete scripts of older versions"
+
+
 def test_an_interrupted_deploy_is_taken_up_again() -> None:
     state = there(alive(A), alive(run_set(B.release, f"{B.release}.2")), live=A.name)
     start = next(one for one in make(state, Deploy(release(B.release), ENV)).steps() if one.name == "start")

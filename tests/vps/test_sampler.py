@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -27,10 +30,13 @@ def server() -> Iterator[Sshd]:
 
 @pytest.fixture
 def busy() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that uses a core."""
-    process = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    """A shell that waits for another program, which holds 40 MB and uses a core."""
+    work = f"exec 2>&1; {sys.executable} -c 'held = b\"x\" * 40_000_000; print(flush=True)\nwhile True: pass'; :"
+    process = subprocess.Popen(["sh", "-c", work], start_new_session=True, stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()
     yield process
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
 
 
@@ -80,7 +86,7 @@ def test_workers_are_seen_every_second_and_over_a_lost_link(
     assert busiest.cpu_percent is not None
     assert 5 < busiest.cpu_percent < 150
     assert busiest.memory_bytes
-    assert 100_000 < busiest.memory_bytes < 50_000_000
+    assert 40_000_000 < busiest.memory_bytes < 100_000_000
     assert busiest.uptime_seconds is not None
     assert 0 < busiest.uptime_seconds < 60
     assert (busiest.restarts, busiest.release, busiest.host) == (0, "aaa", "127.0.0.1")

@@ -82,7 +82,7 @@ class VpsTarget:
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
-        self._fleet = fleets.fleet(self._app, self._block, nodes)
+        self._fleet = fleets.fleet(self._app, self._block, nodes, hosts)
         apps = [
             facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
         ]

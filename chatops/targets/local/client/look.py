@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,20 @@ def deployed(site: Site) -> Deployed:
         releases=tuple(releases(entries, bad, ids.get(live or ""), ids.get(previous or ""))),
         recipes=dict(recipes(entries, site.app.name, layout, complete)),
         modules=frozenset(path.name for path in Path(layout.modules("x")).parent.glob("*") if path.suffix != ".new"),
+        stale=frozenset(_stale(Path(layout.root))),
         daemon=_alive(Path(layout.pm2) / "pm2.pid"),
         pm2_installed=(Path(site.pm2) / "node_modules" / "pm2").exists(),
     )
+
+
+def _stale(root: Path) -> Iterator[str]:
+    """Folders of scripts that neither PM2 nor a set that is here would start anything from."""
+    names = [path.name for path in (root / "scripts").glob("*")]
+    dump = root / "pm2" / "dump.pm2"
+    if len(names) > 1 and dump.exists():
+        files = (dump, root / "state" / "front.apps.json", *(root / "run").glob("*/apps.json"))
+        text = "\n".join(path.read_text("utf-8", "replace") for path in files if path.exists())
+        yield from (name for name in names if f"/scripts/{name}/" not in text)
 
 
 def _sets(site: Site) -> Iterator[SetFacts]:
@@ -76,32 +87,62 @@ def front_port(layout: Layout) -> int | None:
     return port if isinstance(port, int) and recorded(path) else None
 
 
-def workers(there: Deployed, known: dict[int, psutil.Process]) -> list[Worker]:
-    """Every worker of the sets that serve or are warm. `known` keeps processes between calls: CPU needs two looks."""
+Known = dict[int, tuple[float, float]]
+"""By process: a moment, and the CPU seconds that it and all that it started had used until then."""
+
+
+def workers(there: Deployed, known: Known) -> list[Worker]:
+    """Every worker of the sets that serve or are warm. `known` is kept between calls: CPU needs two looks."""
     names = {there.live, there.previous}
     found = [facts for facts in there.sets if facts.run_set.name in names]
     found.sort(key=lambda facts: facts.run_set.name != there.live)
-    seen = [_worker(facts, number, known) for facts in found for number in range(facts.workers)]
+    sessions = _sessions()
+    seen = [_worker(facts, number, known, sessions) for facts in found for number in range(facts.workers)]
     for pid in known.keys() - {worker.pid for worker in seen}:
         del known[pid]
     return seen
 
 
-def _worker(facts: SetFacts, number: int, known: dict[int, psutil.Process]) -> Worker:
+def _sessions() -> dict[int, list[int]]:
+    """The processes of each session: a tenth of what it takes to ask each for its parent."""
+    sessions: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        with suppress(OSError):
+            sessions.setdefault(os.getsid(pid), []).append(pid)
+    return sessions
+
+
+def _worker(facts: SetFacts, number: int, known: Known, sessions: Mapping[int, list[int]]) -> Worker:
     run_set = facts.run_set
     name, record = run_set.worker(number), _json(Path(run_set.record(number)))
     restarts = record.get("restarts")
-    found = process(run_set, number)
-    if found is None:
-        return Worker(name, "", "down", restarts=restarts, release=run_set.release)
-    fresh, found = found.pid not in known, known.setdefault(found.pid, found)
-    with suppress(psutil.Error), found.oneshot():
-        cpu, memory, uptime = found.cpu_percent(), found.memory_info().rss, time.time() - found.create_time()
-        if fresh:  # nothing to compare with yet: since its start, as `ps` says it
-            cpu = 100 * sum(found.cpu_times()[:2]) / max(uptime, 0.1)
-        state = worker_state(facts, number, uptime)
-        return Worker(name, "", state, found.pid, cpu, memory, restarts, uptime, run_set.release)
+    if found := process(run_set, number):
+        with suppress(psutil.Error):
+            now = time.time()
+            uptime = now - found.create_time()
+            memory, used = _usage([found.pid, *_others(found.pid, record.get("group"), sessions)])
+            moment, before = known.get(found.pid, (now - uptime, 0.0))  # first since its start, as `ps` says it
+            known[found.pid] = now, used
+            cpu = 100 * max(0.0, used - before) / max(now - moment, 0.1)
+            state = worker_state(facts, number, uptime)
+            return Worker(name, "", state, found.pid, cpu, memory, restarts, uptime, run_set.release)
     return Worker(name, "", "down", restarts=restarts, release=run_set.release)
+
+
+def _others(pid: int, group: int | None, sessions: Mapping[int, list[int]]) -> Iterator[int]:
+    """What a worker has started: it may be a shell, npm, or a cluster. PM2 and launch.cjs give each a session."""
+    mine = (other for session in {pid, group or pid} for other in sessions.get(session, []))
+    return (other for other in mine if other != pid)
+
+
+def _usage(pids: list[int]) -> tuple[int, float]:
+    """Bytes, and CPU seconds with those of children that have ended: what they used does not vanish with them."""
+    memory, used = 0, 0.0
+    for pid in pids:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            memory, used = memory + process.memory_info().rss, used + sum(process.cpu_times()[:4])
+    return memory, used
 
 
 def port_owner(port: int) -> str | None:

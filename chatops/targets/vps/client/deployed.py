@@ -9,7 +9,7 @@ from chatops.deployed import Deployed, SetFacts, recipes, releases, set_facts, w
 from chatops.model import Lock, Worker
 from chatops.pm2 import RunSet
 from chatops.sanitize import sanitize
-from chatops.targets.vps.client.proc import Clock, Process
+from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.sections import Sections, number, record
 from chatops.targets.vps.facts import Questions
 
@@ -33,6 +33,7 @@ def deployed(host: str, seen: Sections, questions: Questions, clock: Clock) -> t
         releases=tuple(releases(entries, seen.under("bad"), ids.get(live or ""), ids.get(previous or ""))),
         recipes=dict(recipes(entries, questions.app, questions.layout, complete)),
         modules=frozenset(seen.lines("modules")),
+        stale=frozenset(seen.lines("stale")),
         daemon="daemon" in seen.lists,
         pm2_installed="pm2" in seen.lists,
     )
@@ -43,10 +44,12 @@ def deployed(host: str, seen: Sections, questions: Questions, clock: Clock) -> t
 
 
 def _processes(seen: Sections, clock: Clock) -> Iterator[tuple[str, Process]]:
+    rows = (line.removeprefix("child ") for line in seen.lines("family"))
+    children = [child for row in rows for child in Child.read(row, clock)]
     for name, lines in seen.under("worker").items():
         left, stat = record(lines), lines[1] if len(lines) > 1 else ""
         if process := Process.read(left, stat, clock):
-            yield name, process
+            yield name, process.with_children(children)
 
 
 def _sets(seen: Sections, questions: Questions, processes: Mapping[str, Process]) -> Iterator[SetFacts]:

@@ -16,7 +16,7 @@ from chatops.targets.vps.client.proc import Clock
 from chatops.targets.vps.client.sections import Sections, number
 from chatops.targets.vps.facts import Firewall, HostFacts, Listening, Questions, Unit
 
-_SCRIPT = Path(__file__).with_name("look.sh")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "look.sh")]
 _ALONE = """
 printf '%s login\\n' "$mark"
 id -un
@@ -47,7 +47,7 @@ def script(questions: Questions, mark: str) -> str:
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),
     }
-    body = "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])
+    body = "\n".join([*(assign(name, value) for name, value in given.items()), *(path.read_text() for path in _SCRIPTS)])
     return f"{assign('mark', mark)}\n{assign('body', body)}\n{_ALONE}"
 
 

@@ -15,10 +15,10 @@ from chatops.errors import TargetError
 from chatops.model import LIMITS, Worker
 from chatops.sanitize import sanitize
 from chatops.shell import assign
-from chatops.targets.vps.client.proc import Clock, Process
+from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.reach import Reach
 
-_SCRIPT = Path(__file__).with_name("sample.sh")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "sample.sh")]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,10 @@ class Sample:
     live: str = ""
     previous: str = ""
     found: list[tuple[dict[str, Any], Process]] = field(default_factory=list)
+
+    def add(self, *children: Child) -> None:
+        """What a worker has started counts as its own."""
+        self.found = [(record, process.with_children(children)) for record, process in self.found]
 
 
 class Sampler:
@@ -71,7 +75,7 @@ class Sampler:
 
     async def _read(self) -> None:
         link = await self._reach.link()
-        text = f"{assign('run', self._run)}\n{_SCRIPT.read_text()}"
+        text = "\n".join([assign("run", self._run), *(path.read_text() for path in _SCRIPTS)])
         async with aclosing(link.lines(text, user=self._user)) as lines:
             async for sample in samples(lines):
                 self._workers = tuple(self._seen(sample))
@@ -146,6 +150,8 @@ def read(block: Iterable[str]) -> Sample | None:
             record = _object(rest)
         elif sample and word == "stat" and (process := Process.read(record, rest, sample.clock)):
             sample.found.append((record, process))
+        elif sample and word == "child":
+            sample.add(*Child.read(rest, sample.clock))
     return sample
 
 
