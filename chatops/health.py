@@ -22,10 +22,13 @@ BODY_CAP = 1024 * 1024
 POLL = 0.05
 
 
-def client(url: str = "https:", authority: Path | None = None, timeout: float = LIMITS.answer) -> httpx.AsyncClient:
+def client(
+    url: str = "https:", authority: Path | None = None, timeout: float = LIMITS.answer, *, keep_alive: bool = False
+) -> httpx.AsyncClient:
     """A client for probes of `url`: no redirects, no decompression (a small answer could unpack to gigabytes), verified TLS.
 
-    Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
+    Each look takes a new connection, as a new user would: a kept one stays with one worker, also while that one drains and
+    says so. Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
     """
     import httpx
 
@@ -33,7 +36,8 @@ def client(url: str = "https:", authority: Path | None = None, timeout: float = 
     verify = False if plain else trust(authority)
     # No proxy of the operator's environment may answer for the app.
     headers = {"Accept-Encoding": "identity"}
-    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=verify)
+    limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=verify, limits=limits)
 
 
 def trust(authority: Path | None = None) -> ssl.SSLContext:

@@ -127,6 +127,8 @@ class State:
     releases: tuple[KeptRelease, ...] = ()
     workers: tuple[Worker, ...] = ()
     lock: Lock | None = None
+    notices: tuple[str, ...] = ()
+    """What keeps it from being whole, though it may serve: hosts out of reach, or with another release than most."""
 
     @property
     def release(self) -> KeptRelease | None:

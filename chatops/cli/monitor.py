@@ -41,7 +41,7 @@ def monitor(
     once: Annotated[bool, typer.Option("--once", help="One snapshot; exits 0 healthy, 1 degraded, 2 down, 3 unknown.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed from the screen.")] = False,
 ) -> None:
-    """Show health, workers and logs live: on a screen, as lines where there is none, with --json as NDJSON."""
+    """Show health, workers and logs live. On a screen, as lines where there is none, with --json as NDJSON."""
     call = invocation.of(context)
     if call.no_color:
         os.environ["NO_COLOR"] = "1"

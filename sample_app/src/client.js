@@ -3,20 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame } from './fanout.js'
 import { TokenBucket } from './limits.js'
-import {
-  FrameError, MAX_ROOMS, parseFrame, readAfter, readCid, readName, readRoom, readRooms, readSend,
-} from './protocol.js'
+import * as protocol from './protocol.js'
 import { readToken } from './token.js'
 
-const HELLO_MS = 10_000
-const BURST_SECONDS = 4
-const FRAMES_PER_MESSAGE = 5
+// Who sends more than four seconds' worth of messages at once is told so; a fifth one is left for other frames, and who
+// uses that up as well is closed. What goes to a whole room costs as much as five frames that are only answered.
+const BURST_SECONDS = 5
+const MESSAGE_COST = 5
 const PING = Buffer.from([0x89, 0])
-// What `chat_messages_received_total` calls a refusal; whatever else is refused is `invalid`.
-const RESULTS = { rate_limited: 'rate_limited', unavailable: 'unavailable' }
-const NO_HISTORY = {
-  type: 'error', code: 'unavailable', message: 'the history is not available now', retry_after_ms: 2000,
-}
 
 export class Client {
   rooms = new Set()
@@ -24,16 +18,13 @@ export class Client {
   expires = Infinity
   closing = false
   #alive = true
-  #helloTimer
 
   constructor(chat, ws, socket) {
-    const { messagesPerSecond: rate, maxBuffered } = chat.config
+    const { messagesPerSecond, maxBuffered } = chat.config
     Object.assign(this, { chat, ws, socket, allowance: maxBuffered })
-    this.messages = new TokenBucket(rate, BURST_SECONDS)
-    this.frames = new TokenBucket(rate * FRAMES_PER_MESSAGE, BURST_SECONDS)
-    this.#helloTimer = setTimeout(() => this.close(1008, 'no hello'), HELLO_MS)
+    this.bucket = new TokenBucket(messagesPerSecond * MESSAGE_COST, BURST_SECONDS)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
-    ws.on('pong', () => { this.#alive = true })
+    ws.on('pong', () => this.#heard())
   }
 
   /** Write encoded frames; false when the client is gone, or is cut because it does not read. */
@@ -79,52 +70,57 @@ export class Client {
 
   /** The connection is over. */
   ended() {
-    clearTimeout(this.#helloTimer)
     for (const room of this.rooms) this.chat.rooms.leave(this, room)
+  }
+
+  /** Who has not said hello two beats long is gone, too, whatever else it said. */
+  #heard() {
+    this.#alive = this.name !== undefined
   }
 
   async #receive(data, isBinary) {
     if (this.closing) return
-    this.#alive = true
-    if (this.frames.take() > 0) return this.close(1008, 'too many frames')
+    if (this.bucket.take(1) > 0) return this.close(1008, 'too many frames')
     let frame
     try {
-      if (isBinary) throw new FrameError('frames are text')
-      frame = parseFrame(data)
+      frame = protocol.parseFrame(data, isBinary)
       await this.#act(frame)
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error
-      this.#refuse(error, readCid(frame?.cid))
+      if (!(error instanceof protocol.FrameError)) throw error
+      this.#refuse(error, protocol.readCid(frame?.cid))
     }
+    this.#heard()
   }
 
   #refuse({ message, code, retryAfterMs }, cid) {
-    this.chat.metrics.received.inc({ result: RESULTS[code] ?? 'invalid' })
+    const known = code === 'rate_limited' || code === 'unavailable'
+    this.chat.metrics.received.inc({ result: known ? code : 'invalid' })
     this.send({ type: 'error', code, message, retry_after_ms: retryAfterMs, cid })
-    if (code === 'unauthorized') this.close(1008, code)
+    if (code !== 'unauthorized') return
+    this.chat.metrics.rejected.inc({ reason: 'auth' })
+    this.chat.log.warn({ event: code }, 'token refused')
+    this.close(1008, code)
   }
 
   #act(frame) {
-    if (this.name === undefined && frame.type !== 'hello') throw new FrameError('say hello first')
+    protocol.check(this.name !== undefined || frame.type === 'hello', 'say hello first')
     switch (frame.type) {
       case 'hello': return this.#hello(frame)
-      case 'send': return this.#send(readSend(frame))
-      case 'join': return this.#join(readRoom(frame.room), readAfter(frame.after))
-      case 'leave': return this.chat.rooms.leave(this, readRoom(frame.room))
-      case 'typing': return this.#typing(readRoom(frame.room))
+      case 'send': return this.#send(protocol.readSend(frame))
+      case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
+      case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
+      case 'typing': return this.#typing(protocol.readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: frame.t })
       case 'pong': return undefined
-      default: throw new FrameError('unknown frame type')
+      default: throw new protocol.FrameError('unknown frame type')
     }
   }
 
   #hello(frame) {
-    if (this.name !== undefined) throw new FrameError('hello came twice')
-    const rooms = readRooms(frame.rooms)
-    const { name, expires } = this.#identify(frame)
-    this.name = readName(name)
-    this.expires = expires
-    clearTimeout(this.#helloTimer)
+    protocol.check(this.name === undefined, 'hello came twice')
+    const rooms = protocol.readRooms(frame.rooms)
+    const { name, expires = Infinity } = this.#identify(frame)
+    Object.assign(this, { name: protocol.readName(name), expires })
     const { worker, release, heartbeatMs } = this.chat.config
     this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of rooms) this.#join(room, after)
@@ -133,35 +129,36 @@ export class Client {
   /** What a valid token says; without one the name the client gives itself, where that is enough. */
   #identify({ name, token }) {
     const { sessionSecret, requireToken } = this.chat.config
-    if (!sessionSecret || (!token && !requireToken)) return { name, expires: Infinity }
+    if (!sessionSecret || (!token && !requireToken)) return { name }
     const known = readToken(token, sessionSecret)
-    if (known) return known
-    this.chat.metrics.rejected.inc({ reason: 'auth' })
-    this.chat.log.warn({ event: 'unauthorized' }, 'token refused')
-    throw new FrameError('the token is missing, wrong or too old', 'unauthorized')
+    protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
+    return known
   }
 
   #join(room, after) {
-    if (this.rooms.size >= MAX_ROOMS && !this.rooms.has(room)) throw new FrameError(`more than ${MAX_ROOMS} rooms`)
+    protocol.checkCount(this.rooms.size + !this.rooms.has(room))
     this.rooms.add(room)
-    if (!this.chat.dependencies.isUp('store')) this.send(NO_HISTORY)
+    if (!this.chat.store.dependency.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 
   async #send({ room, cid, text }) {
-    if (!this.rooms.has(room)) throw new FrameError('join the room first')
-    const wait = this.messages.take()
-    if (wait > 0) throw new FrameError('too many messages', 'rate_limited', wait)
-    const { received, ackSeconds } = this.chat.metrics
-    const end = ackSeconds.startTimer()
+    protocol.check(this.rooms.has(room), 'join the room first')
+    const wait = this.#pay()
+    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
+    const end = this.chat.metrics.ackSeconds.startTimer()
     const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
     end()
-    received.inc({ result: duplicate ? 'duplicate' : 'ok' })
+    this.chat.metrics.received.inc({ result: duplicate ? 'duplicate' : 'ok' })
     this.send({ type: 'ack', cid, room, seq })
   }
 
-  /** Costs as much as a message, because it goes to as many. */
   #typing(room) {
-    if (this.messages.take() === 0) this.chat.rooms.typing(this, room)
+    if (this.#pay() === 0) this.chat.rooms.typing(this, room)
+  }
+
+  /** What a message costs beyond its frame: 0, or the milliseconds until it may be repeated. */
+  #pay() {
+    return this.bucket.take(MESSAGE_COST - 1, this.bucket.rate)
   }
 }

@@ -15,13 +15,13 @@ export function createGate(chat) {
   const { config, metrics, log } = chat
   const sockets = new WebSocketServer({ noServer: true, maxPayload: config.maxPayload, clientTracking: false })
   const echoes = new WebSocketServer({ noServer: true, maxPayload: ECHO_MAX_PAYLOAD, clientTracking: false })
+  const addresses = new Map()
   return (request, socket, head) => {
     const path = request.url.split('?')[0]
     if (path === '/echo' && config.echoPath) return echoes.handleUpgrade(request, socket, head, echo)
-    const address = clientAddress(request, config)
-    const from = { origin: request.headers.origin, address }
-    const reason = refusal(chat, request.headers, path, address)
-    if (!reason) return sockets.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from))
+    const from = { origin: request.headers.origin, address: clientAddress(request, config) }
+    const reason = path === '/ws' ? refusal(chat, request.headers, addresses.get(from.address)) : 'path'
+    if (!reason) return sockets.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from, addresses))
     metrics.rejected.inc({ reason })
     log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
     socket.on('error', () => {})
@@ -29,10 +29,11 @@ export function createGate(chat) {
   }
 }
 
-function refusal({ config, limit, stopping }, headers, path, address) {
-  if (path !== '/ws') return 'path'
+/** Why a connection must be refused whose address has `count` already, or undefined. */
+function refusal({ config, clients, stopping }, headers, count) {
   if (!originAllowed(headers, config.allowedOrigins)) return 'origin'
-  return stopping ? 'capacity' : limit.refusal(address)
+  if (stopping || clients.size >= config.maxConnections) return 'capacity'
+  return count >= config.maxConnectionsPerAddress ? 'rate' : undefined
 }
 
 /** Browsers always send an Origin, and it must be ours; other clients send none. */
@@ -49,23 +50,30 @@ export function clientAddress({ headers, socket }, { trustForwardedFor }) {
   return address === '::1' || address?.startsWith('127.') ? undefined : address
 }
 
-function admit(chat, ws, socket, from) {
-  const { metrics, log, limit, clients } = chat
+function admit(chat, ws, socket, from, addresses) {
+  const { metrics, log, clients } = chat
   const client = new Client(chat, ws, socket)
   const started = performance.now()
   clients.add(client)
-  limit.enter(from.address)
+  count(addresses, from.address, 1)
   metrics.opened.inc()
   ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
   ws.on('close', (code) => {
     client.ended()
     clients.delete(client)
-    limit.leave(from.address)
+    count(addresses, from.address, -1)
     // Codes that clients make up share one label.
     metrics.closed.inc({ code: code < 1016 ? String(code) : 'other' })
     const seconds = Math.round((performance.now() - started) / 1000)
     log.info({ event: 'close', code, user: client.name, ...from, seconds }, 'client gone')
   })
+}
+
+/** Connections without an address count in all only. */
+function count(addresses, address, change) {
+  const number = (addresses.get(address) ?? 0) + change
+  if (address === undefined || number === 0) addresses.delete(address)
+  else addresses.set(address, number)
 }
 
 function echo(ws) {

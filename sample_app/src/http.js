@@ -1,17 +1,16 @@
 // The HTTP side: the page, the room history, health and metrics; and the private operations socket.
 import http from 'node:http'
 import { hash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createGate } from './gate.js'
-import { createHealth } from './health.js'
-import { encodeMessage, readRoom } from './protocol.js'
+import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
 import { readToken, sameText } from './token.js'
 
 const PAGE = 50
 const PAGE_MAX = 500
-const READS_MAX = 16
 const WINDOW_MAX_MS = 60_000
+const ROOM = /(?<=^\/api\/rooms\/)[^/]+(?=\/messages$)/
 // Above the 90 s for which Heroku's router keeps an idle connection, so that it is never the server who hangs up first.
 const TIMEOUTS = { keepAliveTimeout: 95_000, headersTimeout: 20_000, requestTimeout: 30_000 }
 const HEADERS = {
@@ -25,31 +24,31 @@ const HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
-const NOT_FOUND = refusal(404, 'not found')
-const NO_ROUTE = ['GET', /^/, () => NOT_FOUND]
-const UNAVAILABLE = { ...refusal(503, 'unavailable'), headers: { 'Retry-After': '2' } }
+const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401 }
 
-/** {server, operations}: the public server, and the private one where OPS_SOCKET asks for it. */
+/** {server, operations}: the public server, and the operator's own where OPS_SOCKET asks for it. */
 export function createServers(chat) {
-  const health = createHealth(chat)
-  const routes = publicRoutes(chat, health)
-  const server = http.createServer(TIMEOUTS, listener(chat, routes)).on('upgrade', createGate(chat))
-  server.maxConnections = chat.config.maxConnections + 1000
-  if (!chat.config.opsSocket) return { server }
-  return { server, operations: http.createServer(TIMEOUTS, listener(chat, operationsRoutes(chat, health))) }
+  const { opsToken, opsSocket, maxConnections } = chat.config
+  const routes = [publicRoutes(chat), operatorsRoutes(chat)]
+  const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
+  const server = http.createServer(TIMEOUTS, listener(chat, knows, ...routes)).on('upgrade', createGate(chat))
+  server.maxConnections = maxConnections + 1000
+  return { server, operations: opsSocket && http.createServer(TIMEOUTS, listener(chat, () => true, ...routes)) }
 }
 
-/** Answers with {status, body, headers} of the first of the routes [method, pattern, answer(request, match, query)]. */
-function listener(chat, routes) {
+/** Answers with {status, body, headers} of 'METHOD /path' among the routes, a room's name standing as `*`. */
+function listener(chat, isOperator, open, operators) {
   return async (request, response) => {
     const [pathname, query] = request.url.split('?', 2)
-    const method = request.method === 'HEAD' ? 'GET' : request.method
-    const [, pattern, answer] = routes.find(([verb, known]) => verb === method && known.test(pathname)) ?? NO_ROUTE
+    const key = `${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`
+    const route = (isOperator(request) && operators[key]) || open[key]
+    const asked = { headers: request.headers, query: new URLSearchParams(query), room: pathname.match(ROOM)?.[0] }
     try {
-      respond(chat, request, response, await answer(request, pathname.match(pattern), new URLSearchParams(query)))
+      respond(chat, response, route ? await route(asked) : refusal(404, 'not found'))
     } catch (error) {
-      chat.log.error({ error: error.message, path: pathname }, 'request failed')
-      respond(chat, request, response, refusal(500, 'internal'))
+      const status = REFUSED[error.code ?? error.name] ?? 503
+      if (status === 503) chat.log.error({ error: error.message, path: pathname }, 'request failed')
+      respond(chat, response, refusal(status, error.message))
     }
   }
 }
@@ -58,37 +57,33 @@ function refusal(status, error) {
   return { status, body: { error } }
 }
 
-function respond({ draining, stopping }, request, response, { status = 200, body, headers }) {
+function respond({ draining, stopping }, response, { status = 200, body = '', headers }) {
   const bytes = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
   if (draining || stopping) response.setHeader('Connection', 'close')
   if (status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes))
-  response.writeHead(status, { ...HEADERS, ...headers }).end(request.method === 'HEAD' ? '' : bytes)
+  response.writeHead(status, { ...HEADERS, ...headers }).end(bytes)
 }
 
-function publicRoutes(chat, health) {
-  const { opsToken } = chat.config
-  const files = readFiles(path.join(import.meta.dirname, '..', 'public'))
-  const trusted = (request) => opsToken && sameText(request.headers.authorization ?? '', `Bearer ${opsToken}`)
-  return [
-    ['GET', /^\/health$/, (request) => healthAnswer(health(trusted(request)))],
-    ['GET', /^\/live$/, () => ({ body: { status: 'pass' } })],
-    ['GET', /^\/metrics$/, (request) => (trusted(request) ? metricsAnswer(chat) : NOT_FOUND)],
-    ['GET', /^\/api\/rooms\/([^/]+)\/messages$/, createHistory(chat)],
-    ['GET', /^/, (request, { input }) => fileAnswer(request, files.get(input))],
-  ]
+function publicRoutes(chat) {
+  return {
+    ...fileRoutes(path.join(import.meta.dirname, '..', 'public')),
+    'GET /health': () => healthAnswer(chat.health(false)),
+    'GET /live': () => ({ body: { status: 'pass' } }),
+    'GET /api/rooms/*/messages': (asked) => historyAnswer(chat, asked),
+  }
 }
 
-function operationsRoutes(chat, health) {
-  return [
-    ['GET', /^\/health$/, () => healthAnswer(health(true))],
-    ['GET', /^\/metrics$/, () => metricsAnswer(chat)],
-    ['POST', /^\/drain$/, (request, match, query) => {
+function operatorsRoutes(chat) {
+  return {
+    'GET /health': () => healthAnswer(chat.health(true)),
+    'GET /metrics': () => metricsAnswer(chat),
+    'POST /drain': ({ query }) => {
       const windowMs = Number(query.get('window_ms'))
-      if (!(windowMs >= 0 && windowMs <= WINDOW_MAX_MS)) return refusal(400, 'window_ms is 0 to 60000')
+      check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
       return { body: { connections: chat.handOver(windowMs) } }
-    }],
-    ['POST', /^\/undrain$/, () => ({ body: { connections: chat.takeBack() } })],
-  ]
+    },
+    'POST /undrain': () => ({ body: { connections: chat.stay() } }),
+  }
 }
 
 function healthAnswer(body) {
@@ -99,56 +94,29 @@ async function metricsAnswer({ metrics: { registry } }) {
   return { body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }
 }
 
-/** URL path -> {body, headers} for the page's flat directory, read once so that no request can name any other file. */
-function readFiles(directory) {
-  const names = existsSync(directory) ? readdirSync(directory).filter((name) => path.extname(name) in TYPES) : []
-  const files = new Map(names.map((name) => [`/${name}`, readFile(path.join(directory, name))]))
-  return files.set('/', files.get('/index.html'))
+/** The page's flat directory, read once so that no request can name any other file. */
+function fileRoutes(directory) {
+  const names = readdirSync(directory).filter((name) => path.extname(name) in TYPES)
+  const routes = Object.fromEntries(names.map((name) => [`GET /${name}`, fileRoute(path.join(directory, name))]))
+  return { ...routes, 'GET /': routes['GET /index.html'] }
 }
 
-function readFile(file) {
+function fileRoute(file) {
   const body = readFileSync(file)
-  const type = `${TYPES[path.extname(file)]}; charset=utf-8`
   const tag = `"${hash('sha256', body, 'base64url')}"`
-  return { body, headers: { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag } }
+  const type = `${TYPES[path.extname(file)]}; charset=utf-8`
+  const answer = { body, headers: { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag } }
+  return ({ headers }) => (headers['if-none-match'] === tag ? { ...answer, status: 304, body: '' } : answer)
 }
 
-function fileAnswer(request, file = NOT_FOUND) {
-  const known = file.headers && request.headers['if-none-match'] === file.headers.ETag
-  return known ? { ...file, status: 304, body: '' } : file
-}
-
-/** The stored messages of a room; a bounded number of readers at a time, and with REQUIRE_TOKEN only with a token. */
-function createHistory({ store, config, dependencies }) {
-  let reads = 0
-  return async ({ headers }, [, encodedRoom], query) => {
-    const token = headers.authorization?.replace(/^Bearer /, '')
-    if (config.requireToken && !readToken(token, config.sessionSecret)) return refusal(401, 'no valid token')
-    const asked = readQuery(encodedRoom, query)
-    if (!asked) return refusal(400, 'bad room, after or limit')
-    if (reads >= READS_MAX || !dependencies.isUp('store')) return UNAVAILABLE
-    reads += 1
-    try {
-      const { room, after, limit } = asked
-      const rows = await (after === null ? store.newest(room, limit) : store.after(room, after, limit))
-      return { body: `{"room":${JSON.stringify(room)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
-    } catch (error) {
-      dependencies.failed('store', error)
-      return UNAVAILABLE
-    } finally {
-      reads -= 1
-    }
-  }
-}
-
-/** {room, after, limit} where they make sense, else undefined. */
-function readQuery(encodedRoom, query) {
-  const after = query.get('after')
+/** The stored messages of a room; with REQUIRE_TOKEN only for who has a token. */
+async function historyAnswer({ store, config }, { headers, query, room }) {
+  const token = headers.authorization?.replace(/^Bearer /, '')
+  check(!config.requireToken || readToken(token, config.sessionSecret), 'no valid token', 'unauthorized')
+  const name = readRoom(decodeURIComponent(room))
+  const after = readAfter(query.has('after') ? Number(query.get('after') || NaN) : null)
   const limit = Number(query.get('limit') ?? PAGE)
-  if (!/^\d{0,15}$/.test(after ?? '') || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) return undefined
-  try {
-    return { room: readRoom(decodeURIComponent(encodedRoom)), after: after === null ? null : Number(after), limit }
-  } catch {
-    return undefined
-  }
+  check(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_MAX, `limit is 1 to ${PAGE_MAX}`)
+  const rows = await store.read(name, after, limit)
+  return { body: `{"room":${JSON.stringify(name)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
 }

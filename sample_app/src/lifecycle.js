@@ -27,24 +27,21 @@ async function removeStale(file) {
 
 /** The first SIGTERM or SIGINT ends the process in good order, the second at once. */
 export function stopOnSignal(chat, servers) {
-  for (const signal of ['SIGTERM', 'SIGINT']) {
-    process.on(signal, () => {
-      if (chat.stopping) process.exit(1)
-      stop(chat, servers, signal)
-    })
-  }
+  const onSignal = (signal) => (chat.stopping ? process.exit(1) : stop(chat, servers, signal))
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
 }
 
 /** Not ready, no new connections, clients handed over, writes finished, stragglers closed; then exit 0. */
 async function stop(chat, servers, signal) {
   const { log, clients } = chat
+  const end = (message) => {
+    log.info({ connections: clients.size, seconds_stopping: (performance.now() - started) / 1000 }, message)
+    process.exit(0)
+  }
   const started = performance.now()
   chat.stopping = true
   log.info({ signal, connections: clients.size }, 'stopping')
-  setTimeout(() => {
-    log.warn({ connections: clients.size }, 'stopped at the deadline')
-    process.exit(0)
-  }, DEADLINE_MS)
+  setTimeout(end, DEADLINE_MS, 'stopped at the deadline')
   const closed = Promise.all(servers.map(stopListening))
   const windowMs = clients.size === 0 ? 0 : Math.min(500 + clients.size, WINDOW_MAX_MS)
   chat.handOver(windowMs)
@@ -57,8 +54,7 @@ async function stop(chat, servers, signal) {
   for (const server of servers) server.closeIdleConnections()
   await Promise.race([closed, sleep(GRACE_MS)])
   await chat.stop()
-  log.info({ seconds_stopping: Number(((performance.now() - started) / 1000).toFixed(3)) }, 'stopped')
-  process.exit(0)
+  end('stopped')
 }
 
 /** Stop listening without hanging up on kept-alive connections, as http.Server.close would. */

@@ -3,20 +3,15 @@ import pino from 'pino'
 
 /** A logger whose lines carry service, env, release, worker and the level by name. */
 export function createLog({ logLevel, environment, release, worker }) {
-  const output = pino.destination({ dest: 1, sync: false })
   const log = pino({
     level: logLevel,
     base: { service: 'chat', env: environment, release, worker },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-  }, output)
+  }, pino.destination({ sync: false }))
   // Node's own warnings (node:sqlite is marked experimental) become log lines instead of text on standard error.
   process.removeAllListeners('warning')
   process.on('warning', (warning) => log.debug({ warning: warning.name }, warning.message))
-  process.on('exit', () => output.flushSync())
-  process.on('uncaughtException', (error) => {
-    log.fatal({ error: error.message, stack: error.stack }, 'uncaught')
-    process.exit(1)
-  })
+  process.on('uncaughtExceptionMonitor', (error) => log.fatal({ error: error.message, stack: error.stack }, 'uncaught'))
   return log
 }

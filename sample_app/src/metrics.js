@@ -5,8 +5,8 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 // Gauges of prom-client that carry a counter's suffix; `promtool check metrics` refuses them.
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
-/** The registry of one process; every series carries its `worker` label. */
-export function createMetrics({ worker, release }) {
+/** The registry of one process; every series carries its `worker` label. Gauges ask `chat` when they are read. */
+export function createMetrics({ worker, release }, chat) {
   const registry = new Registry()
   registry.setDefaultLabels({ worker })
   collectDefaultMetrics({ register: registry })
@@ -14,11 +14,15 @@ export function createMetrics({ worker, release }) {
   const make = (Kind, more) => (name, help, ...labelNames) =>
     new Kind({ name: `chat_${name}`, help, labelNames, registers: [registry], ...more })
   const [counter, gauge, histogram] = [make(Counter), make(Gauge), make(Histogram, { buckets: BUCKETS })]
+  const asking = (name, help, ask) => make(Gauge, { collect() { this.set(ask(chat)) } })(name, help)
+  asking('connections', 'Open WebSocket connections.', ({ clients }) => clients.size)
+  asking('draining', 'Whether the process hands its clients over.', ({ draining }) => Number(draining))
+  asking('send_buffer_bytes', 'Bytes waiting in all client sockets.', ({ clients }) =>
+    clients.values().reduce((sum, { socket }) => sum + socket.writableLength, 0))
   const build = { version: release, node: process.version }
   gauge('build_info', 'Always 1; the labels say what runs.', 'version', 'node').set(build, 1)
   return {
     registry,
-    connections: gauge('connections', 'Open WebSocket connections.'),
     opened: counter('connections_opened_total', 'WebSocket connections accepted.'),
     closed: counter('connections_closed_total', 'WebSocket connections ended, by close code.', 'code'),
     rejected: counter('handshakes_rejected_total', 'Upgrades refused before the handshake.', 'reason'),
@@ -33,13 +37,5 @@ export function createMetrics({ worker, release }) {
     resumes: counter('resumes_total', 'Rooms joined, by what was replayed.', 'outcome'),
     resumeMessages: counter('resume_messages_total', 'Messages replayed to joining clients.'),
     slowConsumers: counter('slow_consumers_total', 'Clients cut because they did not read.'),
-    sendBuffer: gauge('send_buffer_bytes', 'Bytes waiting in all client sockets.'),
-    draining: gauge('draining', 'Whether the process hands its clients over.'),
   }
-}
-
-/** Run `call`, observing its seconds in `histogram` under `op`. */
-export async function timed(histogram, op, call) {
-  const end = histogram.startTimer({ op })
-  return call().finally(end)
 }

@@ -6,7 +6,7 @@ const CID = /^[A-Za-z0-9_-]{8,64}$/
 // C0 without TAB and LF, DEL, C1, line separators, and the bidirectional overrides that disguise text.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu
 const MAX_TEXT = 4000
-export const MAX_ROOMS = 32
+const MAX_ROOMS = 32
 
 /** Why a frame is refused: message, `code` and maybe `retry_after_ms` go back to the client. */
 export class FrameError extends Error {
@@ -16,45 +16,59 @@ export class FrameError extends Error {
   }
 }
 
-/** The frame in `data`; throws FrameError unless it is a JSON object with a `type`. */
-export function parseFrame(data) {
+/** Throws a FrameError unless `valid`. */
+export function check(valid, message, code) {
+  if (!valid) throw new FrameError(message, code)
+}
+
+/** What a client may repeat in two seconds, because the store should be back. */
+export function unavailable(message) {
+  return new FrameError(message, 'unavailable', 2000)
+}
+
+/** The frame in `data`: a JSON object with a `type`. */
+export function parseFrame(data, isBinary) {
+  check(!isBinary, 'frames are text')
   let frame
   try {
     frame = JSON.parse(data)
   } catch {
     throw new FrameError('not JSON')
   }
-  if (typeof frame?.type !== 'string') throw new FrameError('no frame type')
+  check(typeof frame?.type === 'string', 'no frame type')
   return frame
 }
 
 /** A display name in its one written form (NFC, single spaces). */
 export function readName(value) {
   const name = typeof value === 'string' ? value.normalize('NFC').trim().replace(/ +/g, ' ') : ''
-  const valid = NAME.test(name) && name.length <= 32
-  if (!valid) throw new FrameError("a name has 1 to 32 letters, digits, spaces or . _ ' -")
+  check(NAME.test(name) && name.length <= 32, "a name has 1 to 32 letters, digits, spaces or . _ ' -")
   return name
 }
 
 export function readRoom(value) {
   const valid = typeof value === 'string' && value === value.normalize('NFC') && ROOM.test(value)
-  if (!valid) throw new FrameError('a room name has 1 to 32 letters, digits, _ or -')
+  check(valid, 'a room name has 1 to 32 letters, digits, _ or -')
   return value
 }
 
 /** The last sequence number a client has seen, or null for none. */
 export function readAfter(value = null) {
-  const valid = value === null || (Number.isSafeInteger(value) && value >= 0)
-  if (!valid) throw new FrameError('`after` is no sequence number')
+  check(value === null || (Number.isSafeInteger(value) && value >= 0), '`after` is no sequence number')
   return value
 }
 
 /** The rooms of a `hello` as [name, after] pairs. */
 export function readRooms(value = {}) {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new FrameError('no `rooms`')
+  check(value !== null && typeof value === 'object' && !Array.isArray(value), 'no `rooms`')
   const rooms = Object.entries(value)
-  if (rooms.length > MAX_ROOMS) throw new FrameError(`more than ${MAX_ROOMS} rooms`)
+  checkCount(rooms.length)
   return rooms.map(([room, after]) => [readRoom(room), readAfter(after)])
+}
+
+/** How many rooms one client may be in. */
+export function checkCount(rooms) {
+  check(rooms <= MAX_ROOMS, `more than ${MAX_ROOMS} rooms`)
 }
 
 /** The client's own id of a message, or undefined. */
@@ -64,15 +78,11 @@ export function readCid(value) {
 
 /** The room, cid and clean text of a `send`. */
 export function readSend({ room, cid, text }) {
-  if (!readCid(cid)) throw new FrameError('no `cid`')
-  return { room: readRoom(room), cid, text: readText(text) }
-}
-
-function readText(value) {
-  const text = typeof value === 'string' ? value.normalize('NFC').replace(CONTROLS, '').trim() : ''
-  if (text === '') throw new FrameError('the message is empty')
-  if (text.length > MAX_TEXT) throw new FrameError(`a message has at most ${MAX_TEXT} characters`, 'too_large')
-  return text
+  check(readCid(cid), 'no `cid`')
+  const clean = typeof text === 'string' ? text.normalize('NFC').replace(CONTROLS, '').trim() : ''
+  check(clean !== '', 'the message is empty')
+  check(clean.length <= MAX_TEXT, `a message has at most ${MAX_TEXT} characters`, 'too_large')
+  return { room: readRoom(room), cid, text: clean }
 }
 
 /** One stored message as the JSON text that travels to clients and other workers. */

@@ -4,7 +4,6 @@ import { encodeHistory, encodeMessage } from './protocol.js'
 
 const TAIL = 500
 const PAGE = 50
-const NAMES = 100
 
 export class Room {
   members = new Set()
@@ -12,22 +11,20 @@ export class Room {
   outgoingSince = undefined
   /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
-  idlePulses = 0
+  /** Who is in it in other processes, the presence frame that was told last, and until when (ms since 1970) it will do. */
+  elsewhere = []
+  presence = undefined
   quietUntil = 0
   #tail = []
   #reading = undefined
   #stale = false
-  #here = undefined
-  #told = undefined
-  #elsewhere = []
-  #presence = ''
 
   constructor(name, store, fanout, log) {
     Object.assign(this, { name, store, fanout, log })
   }
 
   /** Take messages numbered from `first` on; whatever came before is skipped, and a hole is read from the store. */
-  offer(first, texts, committed) {
+  offer({ first, texts, committed }) {
     if (this.last === undefined || first > this.last + 1) this.catchUp()
     else this.#accept(texts.slice(this.last + 1 - first), committed)
   }
@@ -39,48 +36,26 @@ export class Room {
     return this.#reading
   }
 
-  /** The store is behind what was read from it, so it was lost or restored: take what it has now. */
-  startOver() {
-    this.last = undefined
-    return this.catchUp()
+  /** The store says its newest seq, asked when this one had read up to `last`: behind that, it was lost or restored. */
+  compare(newest, last) {
+    if (newest < last) this.last = undefined
+    if (newest !== last) this.catchUp()
   }
 
+  /** Give a client what it is missing after `after`, and everything from now on; {count, outcome} of that. */
   admit(client, after) {
     this.fanout.flushRoom(this)
     const { messages, reset } = this.#since(after)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
-    this.#here = undefined
-    client.write(encodeFrame(this.members.size > NAMES && this.#presence ? this.#presence : this.#presenceText()))
     const replayed = after !== null && messages.length > 0
     return { count: messages.length, outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' }
-  }
-
-  dismiss(client) {
-    this.members.delete(client)
-    this.#here = undefined
   }
 
   /** A frame that is not kept, such as `typing`. */
   whisper(text, except) {
     const bytes = encodeFrame(text)
     for (const member of this.members) if (member !== except) member.write(bytes)
-  }
-
-  /** Who is here, at most the first names, and how many: the same object for as long as nobody comes or goes. */
-  get here() {
-    return (this.#here ??= this.#listed())
-  }
-
-  /** Tell the members who is in the room, where that has changed. */
-  announce(elsewhere) {
-    const alone = elsewhere.length === 0 && this.#elsewhere.length === 0
-    if (alone && this.here === this.#told) return
-    this.#told = this.here
-    this.#elsewhere = elsewhere
-    const text = this.#presenceText()
-    if (text !== this.#presence) this.fanout.push(this, [text])
-    this.#presence = text
   }
 
   async #readAll() {
@@ -95,8 +70,8 @@ export class Room {
 
   async #readOn() {
     this.#stale = false
-    if (this.last === undefined) return this.#begin(await this.store.newest(this.name, TAIL))
-    const rows = await this.store.after(this.name, this.last, TAIL)
+    if (this.last === undefined) return this.#begin(await this.store.read(this.name, null, TAIL))
+    const rows = await this.store.read(this.name, this.last, TAIL)
     this.#stale ||= rows.length === TAIL
     const fresh = rows.filter(({ seq }) => seq > this.last)
     if (fresh.length > 0) this.#accept(fresh.map(encodeMessage), Date.parse(fresh[0].time))
@@ -123,19 +98,5 @@ export class Room {
     const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
     const count = after === null || reset ? PAGE : missing
     return { messages: count === 0 ? [] : this.#tail.slice(-count), reset }
-  }
-
-  #listed() {
-    const names = new Set()
-    for (const { name } of this.members) names.add(name)
-    return { room: this.name, names: [...names].slice(0, NAMES), total: names.size }
-  }
-
-  #presenceText() {
-    const groups = [this.here, ...this.#elsewhere]
-    const names = new Set(groups.flatMap((group) => group.names))
-    const whole = groups.every((group) => group.names.length === group.total)
-    const total = whole ? names.size : groups.reduce((sum, group) => sum + group.total, 0)
-    return JSON.stringify({ type: 'presence', room: this.name, members: [...names].sort().slice(0, NAMES), total })
   }
 }

@@ -1,34 +1,28 @@
 // Batches the writes of one process: a transaction every few milliseconds, acknowledgements after its commit.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { timed } from './metrics.js'
-import { FrameError } from './protocol.js'
+import { unavailable } from './protocol.js'
 
 const BATCH_MS = 5
 const BATCH_MAX = 500
 const QUEUE_MAX = 5000
-const RETRY_MS = 2000
 
 /** Writes entries {room, sender, cid, text}; `committed(rows)` is told what was stored, before the senders are. */
 export class Writer {
   #queue = []
-  #writing = undefined
+  /** Resolves when all that was submitted is stored or refused. */
+  writing = undefined
 
-  constructor({ store, dependencies, metrics, log, committed }) {
-    Object.assign(this, { store, dependencies, metrics, log, committed })
+  constructor({ store, log, committed }) {
+    Object.assign(this, { store, log, committed })
   }
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
-  submit(entry) {
-    if (!this.dependencies.isUp('store') || this.#queue.length >= QUEUE_MAX) return Promise.reject(unavailable())
-    const { promise, resolve, reject } = Promise.withResolvers()
-    this.#queue.push({ entry, resolve, reject })
-    this.#writing ??= this.#writeAll()
+  async submit(entry) {
+    if (!this.store.dependency.up || this.#queue.length >= QUEUE_MAX) throw notStored()
+    const { promise, ...outcome } = Promise.withResolvers()
+    this.#queue.push({ entry, ...outcome })
+    this.writing ??= this.#writeAll()
     return promise
-  }
-
-  /** Resolves when all that was submitted is stored or refused. */
-  async settled() {
-    await this.#writing
   }
 
   async #writeAll() {
@@ -36,23 +30,19 @@ export class Writer {
       await sleep(BATCH_MS)
       await this.#write(this.#queue.splice(0, BATCH_MAX))
     }
-    this.#writing = undefined
+    this.writing = undefined
   }
 
   async #write(batch) {
     try {
-      const entries = batch.map(({ entry }) => entry)
-      const { results, rows } = await timed(this.metrics.storeSeconds, 'append', () => this.store.append(entries))
+      const { results, rows } = await this.store.append(batch.map(({ entry }) => entry))
       this.committed(rows)
       batch.forEach(({ resolve }, index) => resolve(results[index]))
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
-      this.dependencies.failed('store', error)
-      for (const { reject } of batch) reject(unavailable())
+      for (const { reject } of batch) reject(notStored())
     }
   }
 }
 
-function unavailable() {
-  return new FrameError('the message could not be stored', 'unavailable', RETRY_MS)
-}
+const notStored = () => unavailable('the message could not be stored')

@@ -367,7 +367,9 @@ def test_a_host_behind_another_one(server: Sshd) -> None:
 def test_connecting_and_looking_costs_ten_round_trips_at_most(server: Sshd, wire: Wire, tmp_path: Path) -> None:
     wire.delayed(0.02)
     root = PurePosixPath(tmp_path)
-    asked = Questions(app="chat", layout=Layout(root), pm2=root / "pm2", runtimes=root / "node", stamps=root / "stamps")
+    asked = Questions(
+        app="chat", layout=Layout(root), pm2=root / "pm2", runtimes=root / "node", stamps=root / "stamps", lock=root / "lock"
+    )
 
     async def ask() -> float:
         async with linked(far(server, wire)) as link:

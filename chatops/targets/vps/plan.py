@@ -13,7 +13,7 @@ from chatops.program import ShellStep
 from chatops.redact import Secret
 from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
-from chatops.targets.vps.provision import purge
+from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
 from chatops.targets.vps.through import through
@@ -51,7 +51,8 @@ class Fleet:
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
-        return Site(*common, provided=provided, node=machine.node_program)
+        slots, stores = site.slots(machine.workers), machine.peers.data
+        return Site(*common, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
@@ -173,7 +174,7 @@ def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> ro
 
 def _grows(fleet: Fleet, state: VpsState, goal: Goal) -> bool:
     lives = [facts.there.facts(facts.there.live) for _, facts in fleet.apps(state)]
-    return isinstance(goal, Scale) and any(live and live.workers < goal.workers for live in lives)
+    return isinstance(goal, Scale) and any(live and live.proved < goal.workers for live in lives)
 
 
 def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollout], *, busy: bool) -> tuple[Phase, ...]:

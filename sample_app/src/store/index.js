@@ -1,4 +1,5 @@
 // Where messages live: one store whose SQL both SQLite and PostgreSQL understand, over one of two drivers.
+import { Dependency } from '../dependency.js'
 import { PostgresDriver } from './postgres.js'
 import { SqliteDriver } from './sqlite.js'
 
@@ -8,33 +9,55 @@ const SCHEMA = [
     room TEXT NOT NULL, seq BIGINT NOT NULL, sender TEXT NOT NULL, cid TEXT NOT NULL, text TEXT NOT NULL,
     time TEXT NOT NULL,
     PRIMARY KEY (room, seq), UNIQUE (room, sender, cid))`,
-  `CREATE TABLE IF NOT EXISTS presence (
-    instance TEXT NOT NULL, room TEXT NOT NULL, names TEXT NOT NULL, total INTEGER NOT NULL, expires BIGINT NOT NULL,
-    PRIMARY KEY (instance, room))`,
+  'CREATE TABLE IF NOT EXISTS processes (instance TEXT PRIMARY KEY, rooms TEXT NOT NULL, expires BIGINT NOT NULL)',
 ]
+
+/** Lists travel as JSON, which `each` turns into rows, so that a statement is the same for any number of items. */
+const statements = (each) => ({
+  // Takes the lock of each room's row, and answers its newest seq, which only ever grows.
+  lock: `INSERT INTO rooms (name, seq) SELECT DISTINCT value->>'room', 0 FROM ${each}($1) WHERE TRUE ORDER BY 1
+    ON CONFLICT (name) DO UPDATE SET seq = rooms.seq RETURNING name, seq`,
+  known: `SELECT room, sender, cid, seq FROM messages WHERE (room, sender, cid) IN
+    (SELECT value->>'room', value->>'sender', value->>'cid' FROM ${each}($1))`,
+  insert: `INSERT INTO messages (room, seq, sender, cid, text, time) SELECT value->>'room',
+    CAST(value->>'seq' AS BIGINT), value->>'sender', value->>'cid', value->>'text', value->>'time' FROM ${each}($1)`,
+  advance: `UPDATE rooms SET seq = (SELECT max(seq) FROM messages WHERE room = name)
+    WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
+  // Numbers are dense: the newest `limit` are those above the last one less `limit`.
+  read: `SELECT * FROM messages WHERE room = $1 AND seq >
+    COALESCE($2, (SELECT seq FROM rooms WHERE name = $1) - $3) ORDER BY seq LIMIT $3`,
+  lasts: `SELECT name, seq FROM rooms WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
+  forget: 'DELETE FROM processes WHERE expires < $1',
+  announce: `INSERT INTO processes (instance, rooms, expires) VALUES ($1, $2, $3)
+    ON CONFLICT (instance) DO UPDATE SET rooms = excluded.rooms, expires = excluded.expires`,
+  present: 'SELECT rooms FROM processes WHERE instance <> $1 AND expires > $2',
+})
 
 /**
  * A row is {room, seq, sender, cid, text, time}. Every call rejects while the database is away.
- * A driver has name, beforeSchema, open(), query(sql, values), transaction(body(query)), close(), maybe version(), and
- * `each`, the name of its function that turns a JSON array into rows with a column `value`.
+ * A driver has begin and beforeSchema (SQL), `each` (its function that turns a JSON array into rows with a column
+ * `value`), close(), lookMs (how often it may be asked what is new), and session(body(query)) on one connection,
+ * rolled back where anything fails.
  */
 export class Store {
-  constructor(driver) {
-    Object.assign(this, { driver, name: driver.name, version: driver.version?.bind(driver) })
-    this.sql = statements(driver.each)
+  #isOpen = false
+
+  constructor(driver, dependency) {
+    Object.assign(this, { driver, dependency, sql: statements(driver.each) })
   }
 
-  /** Make the tables; may be called again after it failed. */
+  /** Make the tables, the first time. */
   async open() {
-    await this.driver.open()
-    await this.driver.transaction(async (query) => {
+    if (this.#isOpen) return
+    await this.#transaction('open', async (query) => {
       for (const sql of [...this.driver.beforeSchema, ...SCHEMA]) await query(sql)
     })
+    this.#isOpen = true
   }
 
   /** Store {room, sender, cid, text} entries in one transaction: {results: [{seq, duplicate}], rows: what is new}. */
   append(entries) {
-    return this.driver.transaction(async (query) => {
+    return this.#transaction('append', async (query) => {
       const given = JSON.stringify(entries)
       const locked = await query(this.sql.lock, [given])
       const numbered = number(entries, locked, await query(this.sql.known, [given]))
@@ -46,77 +69,54 @@ export class Store {
     })
   }
 
-  /** Rows with a higher seq, ascending. */
-  after(room, seq, limit) {
-    const sql = 'SELECT * FROM messages WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3'
-    return this.driver.query(sql, [room, seq, limit])
-  }
-
-  /** The last rows, ascending. */
-  async newest(room, limit) {
-    const sql = 'SELECT * FROM messages WHERE room = $1 ORDER BY seq DESC LIMIT $2'
-    return (await this.driver.query(sql, [room, limit])).reverse()
+  /** Rows with a seq above `after`, or the newest ones where that is null; ascending, at most `limit`. */
+  read(room, after, limit) {
+    return this.#query('read', this.sql.read, [room, after, limit])
   }
 
   /** Map of room -> newest seq. */
   async lasts(rooms) {
-    const found = await this.driver.query(this.sql.lasts, [named(rooms)])
+    const found = await this.#query('lasts', this.sql.lasts, [JSON.stringify(rooms.map((room) => ({ room })))])
     return new Map(found.map(({ name, seq }) => [name, seq]))
   }
 
-  /** Say who is in a process's rooms ({room, names, total}); replaces what it said before. */
+  /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
   announce(instance, rooms, now, expires) {
-    return this.driver.transaction(async (query) => {
-      await query('DELETE FROM presence WHERE instance = $1 OR expires < $2', [instance, now])
+    return this.#transaction('announce', async (query) => {
+      await query(this.sql.forget, [now])
       await query(this.sql.announce, [instance, JSON.stringify(rooms), expires])
     })
   }
 
-  /** [{room, names, total}] of all processes but `except`. */
-  async present(rooms, now, except) {
-    const found = await this.driver.query(this.sql.present, [now, except, named(rooms)])
-    return found.map((row) => ({ ...row, names: JSON.parse(row.names) }))
-  }
-
-  /** Resolves when the database answers; the first time, the tables are made. */
-  async ping() {
-    if (!this.opened) await this.open()
-    this.opened = true
-    await this.driver.query('SELECT 1')
+  /** What all processes but `instance` have said last: [{room: [names]}]. */
+  async present(instance, now) {
+    const found = await this.#query('present', this.sql.present, [instance, now])
+    return found.map(({ rooms }) => JSON.parse(rooms))
   }
 
   close() {
     return this.driver.close()
   }
-}
 
-/** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
-export function createStore({ databaseUrl, onHeroku, dataDirectory }, log) {
-  return new Store(databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory))
-}
+  #query(op, sql, values) {
+    return this.dependency.ask(op, () => this.driver.session((query) => query(sql, values)))
+  }
 
-/** Lists travel as JSON, so that a statement is the same for any number of items. */
-function statements(each) {
-  return {
-    // The update that changes nothing takes each room's row lock, and answers its newest seq.
-    lock: `INSERT INTO rooms (name, seq) SELECT DISTINCT value->>'room', 0 FROM ${each}($1) WHERE TRUE ORDER BY 1
-      ON CONFLICT (name) DO UPDATE SET seq = rooms.seq RETURNING name, seq`,
-    known: `SELECT room, sender, cid, seq FROM messages WHERE (room, sender, cid) IN
-      (SELECT value->>'room', value->>'sender', value->>'cid' FROM ${each}($1))`,
-    insert: `INSERT INTO messages (room, seq, sender, cid, text, time) SELECT value->>'room',
-      CAST(value->>'seq' AS BIGINT), value->>'sender', value->>'cid', value->>'text', value->>'time' FROM ${each}($1)`,
-    advance: `UPDATE rooms SET seq = (SELECT max(seq) FROM messages WHERE room = name)
-      WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
-    lasts: `SELECT name, seq FROM rooms WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
-    announce: `INSERT INTO presence (instance, room, names, total, expires) SELECT $1, value->>'room', value->>'names',
-      CAST(value->>'total' AS INTEGER), $3 FROM ${each}($2)`,
-    present: `SELECT room, names, total FROM presence WHERE expires >= $1 AND instance <> $2
-      AND room IN (SELECT value->>'room' FROM ${each}($3)) ORDER BY room, instance`,
+  #transaction(op, body) {
+    const whole = async (query) => {
+      await query(this.driver.begin)
+      const result = await body(query)
+      await query('COMMIT')
+      return result
+    }
+    return this.dependency.ask(op, () => this.driver.session(whole))
   }
 }
 
-function named(rooms) {
-  return JSON.stringify(rooms.map((room) => ({ room })))
+/** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
+export function createStore({ databaseUrl, onHeroku, dataDirectory }, { metrics, log }) {
+  const driver = databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory)
+  return new Store(driver, new Dependency('store', driver.name, metrics.storeSeconds, { metrics, log }))
 }
 
 /** Numbers are dense per room, and a repeated cid gets the number of its first time; the rooms' locks are held. */

@@ -3,11 +3,16 @@ import pg from 'pg'
 
 const TIMEOUT_MS = 5000
 
+// Sequence numbers are bigint, which pg gives as text because not every bigint is a JavaScript number; these are.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
 export class PostgresDriver {
   name = 'postgres'
   each = 'json_array_elements'
   // Two `CREATE TABLE IF NOT EXISTS` at the same moment collide in PostgreSQL.
   beforeSchema = ['SELECT pg_advisory_xact_lock(7310574)']
+  begin = 'BEGIN'
+  lookMs = 1000
   #pool
 
   /** `relaxTls` accepts Heroku's self-signed chain, for this client only. */
@@ -15,7 +20,6 @@ export class PostgresDriver {
     this.#pool = new pg.Pool({
       connectionString: url,
       ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
-      types: { getTypeParser },
       max: 4,
       connectionTimeoutMillis: 2000,
       query_timeout: TIMEOUT_MS,
@@ -29,33 +33,20 @@ export class PostgresDriver {
     this.#pool.on('error', () => {})
   }
 
-  async open() {}
-
-  async query(sql, values) {
-    return (await this.#pool.query(sql, values)).rows
-  }
-
-  /** A connection whose transaction failed is thrown away: nothing is known about its state. */
-  async transaction(body) {
+  /** A connection on which anything failed is thrown away, which rolls back: nothing is known about its state. */
+  async session(body) {
     const client = await this.#pool.connect()
+    let failed = true
     try {
-      await client.query('BEGIN')
       const result = await body(async (sql, values) => (await client.query(sql, values)).rows)
-      await client.query('COMMIT')
-      client.release()
+      failed = false
       return result
-    } catch (error) {
-      client.release(true)
-      throw error
+    } finally {
+      client.release(failed)
     }
   }
 
   close() {
     return this.#pool.end()
   }
-}
-
-/** Sequence numbers are bigint, which pg gives as text because not every bigint is a JavaScript number; these are. */
-function getTypeParser(type, format) {
-  return type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)
 }

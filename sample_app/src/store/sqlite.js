@@ -12,6 +12,9 @@ export class SqliteDriver {
   name = 'sqlite'
   each = 'json_each'
   beforeSchema = []
+  // Takes the one write lock first, so that numbers are dense across processes.
+  begin = 'BEGIN IMMEDIATE'
+  lookMs = 30
   #database
   #statements = new Map()
 
@@ -19,51 +22,36 @@ export class SqliteDriver {
     this.directory = directory
   }
 
-  /** Imported late: loading node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
-  async open() {
-    const { DatabaseSync } = await import('node:sqlite')
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
-    this.#database = new DatabaseSync(path.join(this.directory, 'chat.sqlite'))
-    this.#database.exec(SETTINGS)
-  }
-
-  query(sql, values) {
-    return this.#alone(() => this.#run(sql, values))
-  }
-
-  /** IMMEDIATE takes the one write lock first, so that numbers are dense across processes. */
-  transaction(body) {
-    return this.#alone(async () => {
-      this.#database.exec('BEGIN IMMEDIATE')
-      try {
-        const result = await body(async (sql, values) => this.#run(sql, values))
-        this.#database.exec('COMMIT')
-        return result
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-        throw error
-      }
-    })
-  }
-
-  /** A number that changes when another process has committed. */
-  version() {
-    return this.#database && this.#run('PRAGMA data_version')[0].data_version
+  /** One session after the other: what runs between a transaction's statements would read what is not committed. */
+  session(body) {
+    const result = queue.then(() => body(async (sql, values) => this.#run(sql, values)))
+    queue = result.catch(() => this.#discard())
+    return result
   }
 
   async close() {
     await queue
-    this.#database?.close()
+    this.#discard()
   }
 
-  /** One after the other: what runs between a transaction's statements would read what is not committed. */
-  #alone(act) {
-    const result = queue.then(act)
-    queue = result.catch(() => {})
-    return result
+  /** Loaded late: node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
+  #open() {
+    const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+    const database = new DatabaseSync(path.join(this.directory, 'chat.sqlite'))
+    database.exec(SETTINGS)
+    return database
+  }
+
+  /** Closing rolls back; the next call opens the file again. */
+  #discard() {
+    this.#database?.close()
+    this.#database = undefined
+    this.#statements.clear()
   }
 
   #run(sql, values = []) {
+    this.#database ??= this.#open()
     if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql.replace(/\$(\d+)/g, '?$1')))
     return this.#statements.get(sql).all(...values)
   }

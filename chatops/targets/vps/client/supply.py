@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import socket
 import ssl
 import time
@@ -25,15 +23,6 @@ from chatops.targets.vps.provision.machine import Machine, RootStep
 
 Reaches = Mapping[str, Reach]
 Shipped = Mapping[str, tuple[Member, ...]]
-
-
-def who() -> str:
-    """The operator, as others on the target read it."""
-    name = os.environ.get("CHATOPS_USER") or os.environ.get("USER")
-    if not name:
-        with suppress(OSError, KeyError):
-            name = getpass.getuser()
-    return f"{name or 'somebody'}@{socket.gethostname()}"
 
 
 async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Path) -> Shipped:
@@ -76,23 +65,27 @@ async def _reaches_mirror(reach: Reach, machine: Machine) -> bool:
 async def secrets(reaches: Reaches, fleet: Fleet) -> Shipped:
     """The URLs of the stores go from the data host to the app hosts through our memory, and nowhere else."""
     data = next((machine for machine in fleet.machines.values() if "data" in machine.roles), None)
-    if data is None:
+    names = tuple(provided_secrets(data)) if data else ()
+    if data is None or not names:
         return {}
-    contents = {
-        name: await _content(reaches[data.host.address], stores.secrets(data) / name) for name in provided_secrets(data)
-    }
+    contents = await _contents(reaches[data.host.address], [stores.secrets(data) / name for name in names])
     apps = [machine for machine in fleet.machines.values() if "app" in machine.roles and machine is not data]
     return {
-        machine.host.address: tuple(Member(machine.layout.secrets / name, content) for name, content in contents.items())
+        machine.host.address: tuple(
+            Member(machine.layout.secrets / name, content) for name, content in zip(names, contents, strict=True)
+        )
         for machine in apps
     }
 
 
-async def _content(reach: Reach, path: PurePosixPath) -> bytes:
-    answer = await (await reach.link()).script(words("cat", "--", path), user="root")
-    if answer.code or not answer.out:
-        raise TargetError(f"`{reach.host.address}` has no {path.name} yet", "run the same command again")
-    return answer.out
+async def _contents(reach: Reach, paths: Sequence[PurePosixPath]) -> list[bytes]:
+    """Files of one line each, in one round trip."""
+    text = f'set -e\nfor file in {words(*paths)}; do cat -- "$file"; echo; done'
+    answer = await (await reach.link()).script(text, user="root")
+    found = answer.out.split()
+    if answer.code or len(found) != len(paths):
+        raise TargetError(f"`{reach.host.address}` lacks {paths[-1].name}", "run the same command again")
+    return found
 
 
 async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
@@ -105,13 +98,6 @@ async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
             await link.script(f"cat >>{path}", stdin=f"{line}\n".encode(), user=machine.name)
 
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values() if "app" in machine.roles))
-
-
-async def locked(reach: Reach, user: str, state: PurePosixPath) -> bool:
-    """Whether somebody holds the lock of a folder."""
-    lock = words(state / "lock")
-    answer = await (await reach.link()).script(f"[ -f {lock} ] && ! flock -n -s {lock} true", user=user)
-    return answer.code == 0
 
 
 async def forget(reaches: Reaches, fleet: Fleet) -> None:
