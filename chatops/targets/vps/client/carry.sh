@@ -6,7 +6,8 @@ note() { printf '{"event":"%s"%s}\n' "$1" "${2-}" >>"$journal"; }
 stage=$state/stage.$$
 order() { timeout "$1" head -c 32; }
 refuse() {
-  said=$(printf '%s' "$1" | tail -n 1 | LC_ALL=C tr -cd '[:print:]' | LC_ALL=C tr -d '\\"')
+  rm -rf "$stage" # the disk may be full
+  said=$(printf '%s' "$1" | sed '/^tar: \(Exiting\|Skipping\)/d' | tail -n 1 | LC_ALL=C tr -cd '[:print:]' | LC_ALL=C tr -d '\\"')
   note refused ",\"message\":\"${said:-no reason given}\""
 }
 
