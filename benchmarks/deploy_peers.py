@@ -33,8 +33,9 @@ class Peer:
 
     def run(self) -> None:
         """Deploys. Ends the benchmark with what the peer said when it fails."""
-        words = pyinfra(self) if self.name == "pyinfra" else ansible(self)
-        environment = {**os.environ, **self.environment, "ANSIBLE_HOST_KEY_CHECKING": "False"}
+        words = _pyinfra(self) if self.name == "pyinfra" else _ansible(self)
+        ansible = {"ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_HOME": str(self.folder / "ansible-home")}
+        environment = {**os.environ, **self.environment, **ansible}
         done = subprocess.run([self.program, *words], capture_output=True, text=True, env=environment, timeout=300, check=False)
         if done.returncode:
             sys.exit(f"{self.name} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -52,7 +53,7 @@ def peer(name: str, folder: Path, yard: Yard, address: str, port: int) -> Peer:
     return Peer(name, program, folder, yard, address, port, {"APP": str(app), "SITE": str(site)})
 
 
-def pyinfra(peer: Peer) -> list[str]:
+def _pyinfra(peer: Peer) -> list[str]:
     """Its arguments."""
     known = peer.folder / f"known_hosts.{peer.address}"
     keys = (line.split(" ", 1)[1] for line in peer.yard.host.known_hosts.splitlines())
@@ -63,7 +64,7 @@ def pyinfra(peer: Peer) -> list[str]:
     return ["-y", "--user", "root", *given, peer.address, str(HERE / "pyinfra_deploy.py")]
 
 
-def ansible(peer: Peer) -> list[str]:
+def _ansible(peer: Peer) -> list[str]:
     """Its arguments."""
     given: dict[str, Any] = {
         "app": peer.environment["APP"],

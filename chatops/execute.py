@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chatops import health
-from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy
+from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, Scale, State
 from chatops.targets.base import Target
@@ -36,6 +36,8 @@ class _Course:
 
     begun: float = field(default_factory=time.monotonic)
     proved: bool = False
+    switching: bool = False
+    """Whether traffic may have been moved."""
     release: str | None = None
     error: ChatopsError | None = None
 
@@ -67,6 +69,7 @@ async def _attempt(target: Target[Any], plan: Plan, course: _Course, prober: Pro
         return
     try:
         for phase in plan.phases:
+            course.switching = course.switching or phase.name == "switch"
             if phase.gate and prober:
                 await prober.ready()
             async with aclosing(_phase(target, plan, phase)) as events:
@@ -74,7 +77,7 @@ async def _attempt(target: Target[Any], plan: Plan, course: _Course, prober: Pro
                     if isinstance(event, HealthSample):
                         course.proved, course.release = True, event.release
                     yield event
-    except (StepFailed, Unhealthy, Interrupted) as error:
+    except (StepFailed, Unhealthy, Interrupted, UnknownOutcome) as error:
         course.error = error
     except asyncio.CancelledError:
         if task := asyncio.current_task():
@@ -92,7 +95,9 @@ async def _phase(target: Target[Any], plan: Plan, phase: Phase) -> AsyncGenerato
 
 def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
     """Where to return to: what served before. After the gate the new release stays: it has proved itself."""
-    if course.proved or not isinstance(plan.goal, Deploy | Restart | Rollback | Scale):
+    if course.proved or isinstance(course.error, UnknownOutcome):
+        return None
+    if not isinstance(plan.goal, Deploy | Restart | Rollback | Scale):
         return None
     if isinstance(plan.goal, Scale):
         return Scale(_workers(state))
@@ -126,7 +131,8 @@ async def _go_back(target: Target[Any], goal: Goal, course: _Course) -> AsyncGen
     except ChatopsError as second:
         first = course.error
         message = f"{first.message if first else ''}; the way back failed too: {second.message}"
-        course.error = StepFailed(message, "run the same command again, or `chatops status` first")
+        kind = UnknownOutcome if course.switching else StepFailed
+        course.error = kind(message, "run the same command again, or `chatops status` first")
 
 
 def _finished(plan: Plan, course: _Course, impact: Impact | None) -> Finished:

@@ -79,6 +79,8 @@ class RunSet:
     command: str
     secrets: tuple[str, ...]
     layout: Layout
+    node: PurePosixPath | None = None
+    """The Node that runs it, wherever it is started again; None: the one that starts it."""
 
     def worker(self, number: int) -> str:
         """PM2's name of a worker: `chat-0a1b2c3d4e-0`."""
@@ -115,6 +117,7 @@ class RunSet:
             "proved": proved,
             "command": self.command,
             "secrets": list(self.secrets),
+            **({"node": str(self.node)} if self.node else {}),
         }
 
     def specification(self, number: int) -> dict[str, Any]:
@@ -143,6 +146,7 @@ class RunSet:
             "out_file": str(self.log(number, "out")),
             "error_file": str(self.log(number, "err")),
             "env": {"CHATOPS_WORKER": str(self.folder / f"{number}.json")},
+            **({"interpreter": str(self.node)} if self.node else {}),
         }
 
     def gate(self, numbers: range, health: str, websocket: str | None, seconds: float) -> dict[str, Any]:
@@ -168,7 +172,8 @@ class RunSet:
 
 def from_summary(value: Mapping[str, Any], app: str, layout: Layout) -> RunSet:
     """The run set that `summary` described. Raises KeyError when the file is not ours."""
-    return RunSet(value["name"], app, value["release"], value["env"], value["command"], tuple(value["secrets"]), layout)
+    secrets, node = tuple(value["secrets"]), PurePosixPath(value["node"]) if "node" in value else None
+    return RunSet(value["name"], app, value["release"], value["env"], value["command"], secrets, layout, node)
 
 
 def files(run_set: RunSet, numbers: range, scripts: PurePosixPath) -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,8 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
     wanted = _wanted(site, there, goal.release, goal.env)
     live = there.facts(there.live)
     if ready and not base and live and live.whole and live.workers == site.workers and _same(live.run_set, wanted):
-        return Rollout((Phase("prepare", (_nothing(live),)),), goal.release.id)
+        tidy = tuple(_tidy(site, there, live))
+        return Rollout(_phases(("settle", tidy)) if tidy else (Phase("prepare", (_nothing(live),)),), goal.release.id)
     previous = there.facts(there.previous)
     if previous and previous.whole and previous.workers == site.workers and _same(previous.run_set, wanted):
         return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)))
@@ -100,6 +101,16 @@ def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...]
     return Rollout(tuple(replace(phase, gate=gate) if phase.name == "switch" else phase for phase in phases), wanted.release)
 
 
+def _tidy(site: Site, there: Deployed, live: SetFacts) -> Iterator[Step]:
+    """What a change left undone that was broken off after its switch: clients, sets, releases."""
+    leftovers = [facts for facts in there.sets if facts.run_set.name not in {there.live, there.previous}]
+    previous = there.facts(there.previous)
+    if leftovers and previous and previous.alive:
+        yield steps.drain(site, previous)
+    yield from steps.stop_sets(site, leftovers)
+    yield from _prune(site, there, live.run_set, there.previous)
+
+
 def _phases(*named: tuple[str, Iterable[Step]]) -> tuple[Phase, ...]:
     phases = (Phase(name, tuple(items)) for name, items in named)
     return tuple(phase for phase in phases if phase.steps)
@@ -124,15 +135,15 @@ def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> 
     """The run set that a deploy wants: an interrupted one of the same kind is taken up again."""
     made = (name for name, value in env.items() if isinstance(value, Generate))
     secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
-    digest = env_digest(env, site.app.name)
-    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout)
+    digest = env_digest(env, site.app.name + site.stores)
+    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})
     again = next((run_set.name for run_set in unfinished if _same(run_set, wanted)), None)
     return replace(wanted, name=again or _free_name(there, release.id))
 
 
 def _same(one: RunSet, other: RunSet) -> bool:
-    return (one.release, one.env, one.command, one.secrets) == (other.release, other.env, other.command, other.secrets)
+    return replace(one, name="") == replace(other, name="")
 
 
 def _free_name(there: Deployed, release: str) -> str:

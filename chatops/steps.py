@@ -31,6 +31,10 @@ class Site:
     """Secrets that lie in the secrets' folder of the host already."""
     slots: int = 0
     """How many names the sockets of a set have, for a proxy that is not told how many workers there are."""
+    node: PurePosixPath | None = None
+    """The Node for workers, where it is not simply the one that runs the scripts."""
+    stores: str = ""
+    """Where the stores of `provided` are: workers that were given others are replaced."""
 
 
 def step(

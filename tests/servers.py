@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def start_postgres(fsync: bool = False) -> Iterator[Server]:
+def start_postgres(fsync: bool = False, port: int = 5432, options: Sequence[str] = ()) -> Iterator[Server]:
     """A PostgreSQL of its own on a Unix socket; ends with SIGQUIT, PostgreSQL's own way to crash."""
     initdb = need("initdb", "postgresql", POSTGRES_BIN)
     user = _postgres_user()
@@ -102,9 +102,11 @@ def start_postgres(fsync: bool = False) -> Iterator[Server]:
             user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60,
         )  # fmt: skip
         program, ready = initdb.parent / "postgres", initdb.parent / "pg_isready"
-        settings = ["-c", "listen_addresses=", "-c", f"fsync={'on' if fsync else 'off'}"]
-        argv: list[str | Path] = [program, "-D", data, "-k", folder, *settings]
-        process = Process(argv, folder / "log", lambda: _succeeds([ready, "-q", "-h", folder]), user=user, folder=folder)
+        settings = ["-c", "listen_addresses=", "-c", f"port={port}", "-c", f"fsync={'on' if fsync else 'off'}"]
+        argv: list[str | Path] = [program, "-D", data, "-k", folder, *settings, *options]
+        process = Process(
+            argv, folder / "log", lambda: _succeeds([ready, "-q", "-h", folder, "-p", str(port)]), user=user, folder=folder
+        )
         try:
             yield Server(process, f"postgres://chat@/postgres?host={folder}")
         finally:
@@ -113,13 +115,13 @@ def start_postgres(fsync: bool = False) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def start_redis() -> Iterator[Server]:
+def start_redis(options: Sequence[str] = ()) -> Iterator[Server]:
     """A Redis of its own on an ephemeral loopback port; nothing is kept."""
     program = need("redis-server", "redis-server")
     port = free_port()
     with _folder() as folder:
         argv: list[str | Path] = [
-            program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder,
+            program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder, *options,
         ]  # fmt: skip
         process = Process(argv, folder / "log", lambda: listens(port))
         try:

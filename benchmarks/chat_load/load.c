@@ -128,9 +128,10 @@ static void join_done(struct connection *c) {
 }
 
 static int begins(const unsigned char *payload, size_t length, const char *type) {
-  char text[32];
-  size_t size = snprintf(text, sizeof text, wrapped ? "42[\"%s\"" : "{\"type\":\"%s\"", type);
-  return length >= size && memcmp(payload, text, size) == 0;
+  const char *before = wrapped ? "42[\"" : "{\"type\":\"";
+  size_t head = strlen(before), size = strlen(type);
+  return length > head + size && memcmp(payload, before, head) == 0 && memcmp(payload + head, type, size) == 0 &&
+         payload[head + size] == '"';
 }
 
 static void take_delivery(const unsigned char *payload, size_t length) {

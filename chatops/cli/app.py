@@ -40,12 +40,14 @@ def options(
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk on standard error.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what steps print.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks instead of one-line errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and every API call.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Deploy, watch and scale chat and other real-time apps from one YAML file."""
     context.obj = invocation.Invocation(config, json, quiet, verbose, debug, no_color, context.invoked_subcommand)
+    if debug:
+        invocation.log_calls()
     context.with_resource(invocation.ending(context.obj))
 
 

@@ -111,6 +111,19 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def log_calls() -> None:
+    """From now on, what is asked of a platform's API is told on standard error, each call with its request id."""
+    import logging
+
+    class Talk(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print(f"debug: {record.getMessage()}", file=sys.stderr)  # looked up each time: the monitor takes its place
+
+    logger = logging.getLogger("chatops")
+    logger.addHandler(Talk())
+    logger.setLevel(logging.DEBUG)
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs to the end; SIGTERM and SIGHUP cancel like ctrl+c does, so that everything is given back."""
     import asyncio  # 50 ms, with ssl

@@ -1,51 +1,51 @@
 // Hints between workers over Redis pub/sub. A lost hint costs time, never a message: the store is the truth.
 import { createClient } from '@redis/client'
-import { timed } from './metrics.js'
+import { Dependency } from './dependency.js'
 
-const CHANNEL = 'chat:room:'
+const CHANNEL = 'chat'
 
 /**
- * Publishes and receives hints {first, texts, committed}: JSON texts committed at that time (ms since 1970), `first`
- * being the seq of the first one, or 0 where they are not stored ones. `heard(room, hint)` gets the other processes'
- * hints; `reconnected()` says that some may be lost.
+ * Publishes and receives hints {room, first, texts, committed}: JSON texts committed at that time (ms since 1970), `first`
+ * being the seq of the first one, or 0 where they are not stored ones. `heard(hint)` gets those of other processes;
+ * `reconnected()` says that some may be lost.
  */
 export class RedisBus {
   #publisher
   #subscriber
 
   constructor({ config, log, metrics, heard, reconnected }) {
-    Object.assign(this, { log, metrics, heard, instance: config.instance })
+    Object.assign(this, { log, heard, instance: config.instance })
+    this.dependency = new Dependency('redis', 'redis', metrics.redisSeconds, { metrics, log })
     this.#publisher = this.#connect(config)
-    this.#subscriber = this.#connect(config).on('ready', reconnected)
+    this.#subscriber = this.#connect(config)
+    this.#subscriber.on('ready', () => this.#subscribe(reconnected))
   }
 
-  publish(room, hint) {
+  publish(hint) {
     const text = JSON.stringify({ from: this.instance, ...hint })
-    timed(this.metrics.redisSeconds, 'publish', () => this.#publisher.publish(CHANNEL + room, text)).catch(() => {})
+    this.dependency.ask('publish', () => this.#publisher.publish(CHANNEL, text)).catch(() => {})
   }
 
-  /** Resolves when hints for `room` arrive, or without while Redis is away: after `reconnected` ask again. */
-  async watch(room) {
-    await this.#subscriber.subscribe(CHANNEL + room, this.#receive).catch(() => {})
-  }
-
-  unwatch(room) {
-    this.#subscriber.unsubscribe(CHANNEL + room).catch(() => {})
-  }
-
-  async ping() {
-    if (!this.#subscriber.isReady) throw new Error('subscriber is not connected')
-    await timed(this.metrics.redisSeconds, 'ping', () => this.#publisher.ping())
+  /** Rejects unless both connections are there and Redis answers. */
+  ping() {
+    return this.dependency.ask('ping', async () => {
+      if (!this.#subscriber.isReady) throw new Error('subscriber is not connected')
+      await this.#publisher.ping()
+    })
   }
 
   close() {
     for (const client of [this.#publisher, this.#subscriber]) client.destroy()
   }
 
-  /** One function for all rooms: the client keeps a set of listeners, so subscribing twice is harmless. */
-  #receive = (text, channel) => {
+  /** One function for ever: the client keeps a set of listeners, so subscribing after each reconnect is harmless. */
+  #receive = (text) => {
     const { from, ...hint } = JSON.parse(text)
-    if (from !== this.instance) this.heard(channel.slice(CHANNEL.length), hint)
+    if (from !== this.instance) this.heard(hint)
+  }
+
+  async #subscribe(done) {
+    await this.#subscriber.subscribe(CHANNEL, this.#receive).then(done, () => {})
   }
 
   /** Without an offline queue hints do not pile up. Heroku's chain is self-signed: accepted here only. */

@@ -1,13 +1,14 @@
 // The chat of one process: its parts put together, its clients, and how it hands them over.
-import { setImmediate as nextTick } from 'node:timers/promises'
+import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises'
 import { RedisBus } from './bus.js'
-import { Dependencies } from './dependencies.js'
+import { createHealth } from './health.js'
 import { createMetrics } from './metrics.js'
 import { Rooms } from './rooms.js'
 import { createStore } from './store/index.js'
 import { Writer } from './writer.js'
 
 const SLICE = 100
+const PULSE_MS = 1000
 
 export class Chat {
   clients = new Set()
@@ -15,19 +16,21 @@ export class Chat {
   stopping = false
 
   constructor(config, log) {
-    Object.assign(this, { config, log, metrics: createMetrics(config, this), store: createStore(config, log) })
+    Object.assign(this, { config, log, metrics: createMetrics(config, this) })
+    this.store = createStore(config, this)
     this.rooms = new Rooms(this)
-    const heard = (room, hint) => this.rooms.heard(room, hint)
-    this.bus = config.redisUrl && new RedisBus({ ...this, heard, reconnected: () => this.rooms.follow() })
-    const redis = this.bus && { redis: { kind: 'redis', ping: () => this.bus.ping() } }
-    const store = { kind: this.store.name, ping: () => this.store.ping() }
-    this.dependencies = new Dependencies({ store, ...redis }, this)
+    const heard = (hint) => this.rooms.heard(hint)
+    this.bus = config.redisUrl && new RedisBus({ ...this, heard, reconnected: () => this.rooms.catchUp() })
+    this.health = createHealth(this)
     this.writer = new Writer({ ...this, committed: (rows) => this.rooms.committed(rows) })
   }
 
   start() {
-    this.rooms.start()
-    setInterval(() => this.#inSlices((client) => client.beat(Date.now())), this.config.heartbeatMs)
+    this.#every(PULSE_MS, () => this.#pulse())
+    this.#every(PULSE_MS, () => this.bus?.ping())
+    // With hints the store is asked seldom; without, as often as it bears.
+    this.#every(this.bus ? PULSE_MS : this.store.driver.lookMs, () => this.store.dependency.up && this.rooms.compare())
+    this.#every(this.config.heartbeatMs, () => this.#inSlices((client) => client.beat(Date.now())))
   }
 
   /** Ask every client to connect anew at its own moment within the window; answers how many were asked. */
@@ -38,7 +41,7 @@ export class Chat {
   }
 
   /** Stay after all; answers how many clients there are. */
-  takeBack() {
+  stay() {
     this.draining = false
     return this.clients.size
   }
@@ -46,14 +49,32 @@ export class Chat {
   /** Store and acknowledge what has arrived, then close all clients, in slices. */
   async dismiss() {
     for (const client of this.clients) client.closing = true
-    await this.writer.settled()
+    await this.writer.writing
+    await nextTick() // by then the senders have their answers
     await this.#inSlices((client) => client.close(1012, 'service restart'))
   }
 
   async stop() {
-    await this.rooms.presence.end()
+    await this.store.announce(this.config.instance, {}, Date.now(), 0).catch(() => {})
     await this.store.close().catch(() => {})
     this.bus?.close()
+  }
+
+  async #pulse() {
+    await this.store.open()
+    await this.rooms.pulse()
+  }
+
+  /** A dependency that is away is no reason to stop, and has been reported by whoever asked it. */
+  async #every(milliseconds, act) {
+    while (true) {
+      try {
+        await act()
+      } catch (error) {
+        this.log.debug({ error: error.message }, 'to be repeated')
+      }
+      await sleep(milliseconds)
+    }
   }
 
   async #inSlices(act) {

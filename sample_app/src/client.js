@@ -138,7 +138,7 @@ export class Client {
   #join(room, after) {
     protocol.checkCount(this.rooms.size + !this.rooms.has(room))
     this.rooms.add(room)
-    if (!this.chat.dependencies.isUp('store')) this.#refuse(protocol.unavailable('the history is not available now'))
+    if (!this.chat.store.dependency.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 

@@ -5,37 +5,30 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 const RESOLUTION_MS = 20
 const LAG_WINDOW_MS = 30_000
 
-/** Returns a function that answers with the bare or the full health; cheap: it tells what the probes have seen last. */
+/** Returns a function that answers with the bare or the full health; cheap: it tells what was seen last. */
 export function createHealth(chat) {
-  const { config: { release, worker }, clients, rooms, dependencies } = chat
+  const { config: { release, worker }, clients, rooms, store, bus } = chat
   const lag = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   lag.enable()
   setInterval(() => lag.reset(), LAG_WINDOW_MS).unref()
-  const bare = () => ({ status: status(chat), release })
-  const full = () => ({
-    ...bare(),
+  const status = () => (chat.stopping || !store.dependency.up ? 'fail' : bus?.dependency.up === false ? 'warn' : 'pass')
+  const details = () => ({
     releaseId: release,
     serviceId: 'chat',
     worker,
     pid: process.pid,
     uptime_seconds: process.uptime(),
     connections: clients.size,
-    rooms: rooms.size,
+    rooms: rooms.all.size,
     draining: chat.draining || chat.stopping,
     memory_bytes: process.memoryUsage.rss(),
     event_loop_lag_ms: Math.max(0, (lag.percentile(99) || 0) / 1e6 - RESOLUTION_MS),
-    checks: Object.fromEntries(Object.values(dependencies.states).map(check)),
+    checks: { ...check(store.dependency, 'fail'), ...(bus && check(bus.dependency, 'warn')) },
   })
-  return (isFull) => (isFull ? full() : bare())
+  return (isFull) => ({ status: status(), release, ...(isFull && details()) })
 }
 
-function status({ stopping, dependencies }) {
-  if (stopping || !dependencies.isUp('store')) return 'fail'
-  return dependencies.isUp('redis') ? 'pass' : 'warn'
-}
-
-function check({ name, kind, up, milliseconds, output, time }) {
-  const status = up ? 'pass' : name === 'store' ? 'fail' : 'warn'
-  const observed = { observedValue: milliseconds, observedUnit: 'ms' }
-  return [`${name}:responseTime`, [{ componentId: kind, componentType: 'datastore', ...observed, status, output, time }]]
+function check({ name, kind, up, milliseconds, output, time }, otherwise) {
+  const seen = { status: up ? 'pass' : otherwise, observedValue: milliseconds, observedUnit: 'ms', output, time }
+  return { [`${name}:responseTime`]: [{ componentId: kind, componentType: 'datastore', ...seen }] }
 }

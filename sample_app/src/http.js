@@ -4,8 +4,7 @@ import { hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createGate } from './gate.js'
-import { createHealth } from './health.js'
-import { encodeMessage, readRoom } from './protocol.js'
+import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
 import { readToken, sameText } from './token.js'
 
 const PAGE = 50
@@ -25,28 +24,31 @@ const HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
-const NOT_FOUND = refusal(404, 'not found')
+const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401 }
 
-/** {server, operations}: the public server, and the private one where OPS_SOCKET asks for it. */
+/** {server, operations}: the public server, and the operator's own where OPS_SOCKET asks for it. */
 export function createServers(chat) {
-  const health = createHealth(chat)
-  const server = http.createServer(TIMEOUTS, listener(chat, publicRoutes(chat, health))).on('upgrade', createGate(chat))
-  server.maxConnections = chat.config.maxConnections + 1000
-  if (!chat.config.opsSocket) return { server }
-  return { server, operations: http.createServer(TIMEOUTS, listener(chat, operationsRoutes(chat, health))) }
+  const { opsToken, opsSocket, maxConnections } = chat.config
+  const routes = [publicRoutes(chat), operatorsRoutes(chat)]
+  const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
+  const server = http.createServer(TIMEOUTS, listener(chat, knows, ...routes)).on('upgrade', createGate(chat))
+  server.maxConnections = maxConnections + 1000
+  return { server, operations: opsSocket && http.createServer(TIMEOUTS, listener(chat, () => true, ...routes)) }
 }
 
-/** Answers with {status, body, headers} of routes['METHOD /path'](request, query, room), a room's name standing as `*`. */
-function listener(chat, routes) {
+/** Answers with {status, body, headers} of 'METHOD /path' among the routes, a room's name standing as `*`. */
+function listener(chat, isOperator, open, operators) {
   return async (request, response) => {
     const [pathname, query] = request.url.split('?', 2)
-    const method = request.method === 'HEAD' ? 'GET' : request.method
-    const answer = routes[`${method} ${pathname.replace(ROOM, '*')}`] ?? (() => NOT_FOUND)
+    const key = `${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`
+    const route = (isOperator(request) && operators[key]) || open[key]
+    const asked = { headers: request.headers, query: new URLSearchParams(query), room: pathname.match(ROOM)?.[0] }
     try {
-      respond(chat, request, response, await answer(request, new URLSearchParams(query), pathname.match(ROOM)?.[0]))
+      respond(chat, response, route ? await route(asked) : refusal(404, 'not found'))
     } catch (error) {
-      chat.log.error({ error: error.message, path: pathname }, 'request failed')
-      respond(chat, request, response, refusal(500, 'internal'))
+      const status = REFUSED[error.code ?? error.name] ?? 503
+      if (status === 503) chat.log.error({ error: error.message, path: pathname }, 'request failed')
+      respond(chat, response, refusal(status, error.message))
     }
   }
 }
@@ -55,35 +57,32 @@ function refusal(status, error) {
   return { status, body: { error } }
 }
 
-function respond({ draining, stopping }, request, response, { status = 200, body, headers }) {
+function respond({ draining, stopping }, response, { status = 200, body = '', headers }) {
   const bytes = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
   if (draining || stopping) response.setHeader('Connection', 'close')
   if (status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes))
-  response.writeHead(status, { ...HEADERS, ...headers }).end(request.method === 'HEAD' ? '' : bytes)
+  response.writeHead(status, { ...HEADERS, ...headers }).end(bytes)
 }
 
-function publicRoutes(chat, health) {
-  const { opsToken } = chat.config
-  const trusted = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
+function publicRoutes(chat) {
   return {
     ...fileRoutes(path.join(import.meta.dirname, '..', 'public')),
-    'GET /health': (request) => healthAnswer(health(trusted(request))),
+    'GET /health': () => healthAnswer(chat.health(false)),
     'GET /live': () => ({ body: { status: 'pass' } }),
-    'GET /metrics': (request) => (trusted(request) ? metricsAnswer(chat) : NOT_FOUND),
-    'GET /api/rooms/*/messages': (request, query, room) => historyAnswer(chat, request, query, room),
+    'GET /api/rooms/*/messages': (asked) => historyAnswer(chat, asked),
   }
 }
 
-function operationsRoutes(chat, health) {
+function operatorsRoutes(chat) {
   return {
-    'GET /health': () => healthAnswer(health(true)),
+    'GET /health': () => healthAnswer(chat.health(true)),
     'GET /metrics': () => metricsAnswer(chat),
-    'POST /drain': (request, query) => {
+    'POST /drain': ({ query }) => {
       const windowMs = Number(query.get('window_ms'))
-      if (!(windowMs >= 0 && windowMs <= WINDOW_MAX_MS)) return refusal(400, 'window_ms is 0 to 60000')
+      check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
       return { body: { connections: chat.handOver(windowMs) } }
     },
-    'POST /undrain': () => ({ body: { connections: chat.takeBack() } }),
+    'POST /undrain': () => ({ body: { connections: chat.stay() } }),
   }
 }
 
@@ -106,33 +105,18 @@ function fileRoute(file) {
   const body = readFileSync(file)
   const tag = `"${hash('sha256', body, 'base64url')}"`
   const type = `${TYPES[path.extname(file)]}; charset=utf-8`
-  const headers = { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag }
-  return (request) => (request.headers['if-none-match'] === tag ? { status: 304, body: '', headers } : { body, headers })
+  const answer = { body, headers: { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag } }
+  return ({ headers }) => (headers['if-none-match'] === tag ? { ...answer, status: 304, body: '' } : answer)
 }
 
 /** The stored messages of a room; with REQUIRE_TOKEN only for who has a token. */
-async function historyAnswer({ store, config, dependencies }, { headers }, query, encodedRoom) {
+async function historyAnswer({ store, config }, { headers, query, room }) {
   const token = headers.authorization?.replace(/^Bearer /, '')
-  if (config.requireToken && !readToken(token, config.sessionSecret)) return refusal(401, 'no valid token')
-  const asked = readQuery(encodedRoom, query)
-  if (!asked) return refusal(400, 'bad room, after or limit')
-  try {
-    const rows = await store.read(asked.room, asked.after, asked.limit)
-    return { body: `{"room":${JSON.stringify(asked.room)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
-  } catch (error) {
-    dependencies.failed('store', error)
-    return { ...refusal(503, 'unavailable'), headers: { 'Retry-After': '2' } }
-  }
-}
-
-/** {room, after, limit} where they make sense, else undefined. */
-function readQuery(encodedRoom, query) {
-  const after = query.get('after')
+  check(!config.requireToken || readToken(token, config.sessionSecret), 'no valid token', 'unauthorized')
+  const name = readRoom(decodeURIComponent(room))
+  const after = readAfter(query.has('after') ? Number(query.get('after') || NaN) : null)
   const limit = Number(query.get('limit') ?? PAGE)
-  if (!/^\d{0,15}$/.test(after ?? '') || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) return undefined
-  try {
-    return { room: readRoom(decodeURIComponent(encodedRoom)), after: after === null ? null : Number(after), limit }
-  } catch {
-    return undefined
-  }
+  check(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_MAX, `limit is 1 to ${PAGE_MAX}`)
+  const rows = await store.read(name, after, limit)
+  return { body: `{"room":${JSON.stringify(name)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
 }

@@ -39,9 +39,3 @@ export function createMetrics({ worker, release }, chat) {
     slowConsumers: counter('slow_consumers_total', 'Clients cut because they did not read.'),
   }
 }
-
-/** Run `call`, observing its seconds in `histogram` under `op`. */
-export async function timed(histogram, op, call) {
-  const end = histogram.startTimer({ op })
-  return call().finally(end)
-}

@@ -28,11 +28,6 @@ export class Presence {
     for (const room of rooms) if (now >= room.quietUntil) this.#tell(room, now)
   }
 
-  /** Nobody is here any more. */
-  async end() {
-    await this.store.announce(this.instance, {}, Date.now(), 0).catch(() => {})
-  }
-
   /** Only when it has changed, and before the other processes forget it. */
   async #say(rooms, now) {
     const text = JSON.stringify(rooms)

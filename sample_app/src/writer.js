@@ -1,6 +1,5 @@
 // Batches the writes of one process: a transaction every few milliseconds, acknowledgements after its commit.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { timed } from './metrics.js'
 import { unavailable } from './protocol.js'
 
 const BATCH_MS = 5
@@ -10,24 +9,20 @@ const QUEUE_MAX = 5000
 /** Writes entries {room, sender, cid, text}; `committed(rows)` is told what was stored, before the senders are. */
 export class Writer {
   #queue = []
-  #writing = undefined
+  /** Resolves when all that was submitted is stored or refused. */
+  writing = undefined
 
-  constructor({ store, dependencies, metrics, log, committed }) {
-    Object.assign(this, { store, dependencies, metrics, log, committed })
+  constructor({ store, log, committed }) {
+    Object.assign(this, { store, log, committed })
   }
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
   async submit(entry) {
-    if (!this.dependencies.isUp('store') || this.#queue.length >= QUEUE_MAX) throw notStored()
+    if (!this.store.dependency.up || this.#queue.length >= QUEUE_MAX) throw notStored()
     const { promise, ...outcome } = Promise.withResolvers()
     this.#queue.push({ entry, ...outcome })
-    this.#writing ??= this.#writeAll()
+    this.writing ??= this.#writeAll()
     return promise
-  }
-
-  /** Resolves when all that was submitted is stored or refused. */
-  async settled() {
-    await this.#writing
   }
 
   async #writeAll() {
@@ -35,18 +30,16 @@ export class Writer {
       await sleep(BATCH_MS)
       await this.#write(this.#queue.splice(0, BATCH_MAX))
     }
-    this.#writing = undefined
+    this.writing = undefined
   }
 
   async #write(batch) {
     try {
-      const entries = batch.map(({ entry }) => entry)
-      const { results, rows } = await timed(this.metrics.storeSeconds, 'append', () => this.store.append(entries))
+      const { results, rows } = await this.store.append(batch.map(({ entry }) => entry))
       this.committed(rows)
       batch.forEach(({ resolve }, index) => resolve(results[index]))
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
-      this.dependencies.failed('store', error)
       for (const { reject } of batch) reject(notStored())
     }
   }

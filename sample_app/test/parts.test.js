@@ -1,11 +1,11 @@
-// The small parts: settings, limits, tokens, origins, addresses, and the batches of the writer.
+// The small parts: settings, limits, tokens, origins, addresses, the batches of the writer, and what a dependency is.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { readConfig } from '../src/config.js'
+import { Dependency } from '../src/dependency.js'
 import { clientAddress, originAllowed } from '../src/gate.js'
-import { ConnectionLimit, TokenBucket } from '../src/limits.js'
-import { createMetrics } from '../src/metrics.js'
+import { TokenBucket } from '../src/limits.js'
 import { readToken, sameText } from '../src/token.js'
 import { Writer } from '../src/writer.js'
 
@@ -22,23 +22,14 @@ test('settings that make no sense are refused', () => {
   }
 })
 
-test('a bucket gives its burst, then its rate', () => {
-  const bucket = new TokenBucket(10, 0.3)
-  assert.deepEqual([bucket.take(), bucket.take(), bucket.take()], [0, 0, 0])
-  const wait = bucket.take()
+test('a bucket gives its burst, then its rate, and keeps what must be left', () => {
+  const bucket = new TokenBucket(10, 0.5)
+  assert.ok(bucket.take(1, 5) > 0)
+  assert.deepEqual([bucket.take(2), bucket.take(1, 2), bucket.take(1), bucket.take(1)], [0, 0, 0, 0])
+  const wait = bucket.take(1)
   assert.ok(wait > 0 && wait <= 100, String(wait))
   bucket.since -= 150
-  assert.equal(bucket.take(), 0)
-})
-
-test('connections are limited per address and in all', () => {
-  const limit = new ConnectionLimit(3, 2)
-  for (const address of ['a', 'a', undefined]) limit.enter(address)
-  assert.deepEqual([limit.refusal('a'), limit.refusal('b')], ['capacity', 'capacity'])
-  limit.leave(undefined)
-  assert.deepEqual([limit.refusal('a'), limit.refusal('b'), limit.refusal(undefined)], ['rate', undefined, undefined])
-  limit.leave('a')
-  assert.equal(limit.refusal('a'), undefined)
+  assert.equal(bucket.take(1), 0)
 })
 
 const sign = (payload, secret = 's') => {
@@ -81,30 +72,49 @@ test('the address is the last one a trusted proxy wrote, and loopback is nobody'
 
 function writer(append, up = true) {
   const seen = []
-  const metrics = createMetrics({ worker: 'w', release: 'r' })
-  const dependencies = { isUp: () => up, failed: (name) => seen.push(name) }
-  const log = { error() {} }
-  return { seen, writer: new Writer({ store: { append }, dependencies, metrics, log, committed: (rows) => seen.push(...rows) }) }
+  const store = { append, dependency: { up } }
+  return { seen, writer: new Writer({ store, log: { error() {} }, committed: (rows) => seen.push(...rows) }) }
 }
 
-test('the writer batches, tells the rooms first, and settles', async () => {
+test('the writer batches, tells the rooms first, and says when all is done', async () => {
   const batches = []
   const { seen, writer: target } = writer(async (entries) => {
     batches.push(entries.length)
     return { results: entries.map((_, index) => ({ seq: index + 1 })), rows: entries }
   })
   const acks = [1, 2, 3].map((text) => target.submit({ text }).then(({ seq }) => [seq, seen.length]))
-  await target.settled()
+  await target.writing
   assert.deepEqual(batches, [3])
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
-  await target.settled()
+  assert.equal(target.writing, undefined)
 })
 
-test('a batch that fails is refused and the store is reported', async () => {
+test('a batch that fails is refused, and so is everything while the store is away', async () => {
   const { seen, writer: target } = writer(async () => {
     throw new Error('gone')
   })
-  await assert.rejects(target.submit({}), { code: 'unavailable' })
-  assert.deepEqual(seen, ['store'])
+  await assert.rejects(target.submit({}), { code: 'unavailable', retryAfterMs: 2000 })
+  assert.deepEqual(seen, [])
   await assert.rejects(writer(async () => assert.fail('not asked'), false).writer.submit({}), { code: 'unavailable' })
+})
+
+test('a dependency is as its last call was, and down while one hangs', async (t) => {
+  const lines = []
+  const log = { info: ({ dependency }) => lines.push(`${dependency} up`), warn: ({ output }) => lines.push(output) }
+  const observed = []
+  const metrics = { dependencyUp: { set: (labels, value) => observed.push(value) } }
+  const dependency = new Dependency('redis', 'redis', { observe: ({ op }) => observed.push(op) }, { metrics, log })
+  assert.equal(await dependency.ask('ping', async () => 7), 7)
+  await assert.rejects(dependency.ask('ping', async () => { throw new Error('refused') }), /refused/)
+  await dependency.ask('ping', async () => {})
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { promise, resolve } = Promise.withResolvers()
+  const hanging = dependency.ask('ping', () => promise)
+  t.mock.timers.tick(1000)
+  assert.equal(dependency.up, false)
+  resolve()
+  await hanging
+  assert.equal(dependency.up, true)
+  assert.deepEqual(lines, ['redis up', 'refused', 'redis up', 'no answer in 1000 ms', 'redis up'])
+  assert.deepEqual(observed, [1, 'ping', 0, 'ping', 1, 'ping', 0, 1, 'ping'])
 })

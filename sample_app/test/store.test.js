@@ -5,13 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { createMetrics } from '../src/metrics.js'
 import { createStore } from '../src/store/index.js'
 
-const SILENT = { warn() {} }
+const metrics = createMetrics({ worker: 'w', release: 'r' })
+const log = { info() {}, warn() {} }
 
 async function twoStores(t, databaseUrl) {
   const dataDirectory = mkdtempSync(path.join(os.tmpdir(), 'store'))
-  const stores = [1, 2].map(() => createStore({ databaseUrl, dataDirectory }, SILENT))
+  const stores = [1, 2].map(() => createStore({ databaseUrl, dataDirectory }, { metrics, log }))
   t.after(async () => {
     await Promise.all(stores.map((store) => store.close()))
     rmSync(dataDirectory, { recursive: true })
@@ -40,7 +42,7 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       const [one, other, room] = await twoStores(t, url)
       const batches = Array.from({ length: 40 }, (_, index) => [entry(room, `x${index}`), entry(room, `x${index + 1}`)])
       await Promise.all(batches.flatMap((batch) => [one.append(batch), other.append(batch)]))
-      const rows = await one.after(room, 0, 500)
+      const rows = await one.read(room, 0, 500)
       assert.deepEqual(rows.map(({ seq }) => seq), Array.from({ length: 41 }, (_, index) => index + 1))
       assert.equal(new Set(rows.map(({ cid }) => cid)).size, 41)
     })
@@ -49,24 +51,25 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       const [store, other, room] = await twoStores(t, url)
       const text = 'é\n\t🙂 "\\ \'; DROP TABLE rooms; -- $1 ?1'
       await store.append([entry(room, 'a', text), entry(room, 'b'), entry(room, 'c')])
-      const [{ time, ...first }] = await other.newest(room, 3)
+      const [{ time, ...first }] = await other.read(room, null, 3)
       assert.deepEqual({ ...first }, { room, seq: 1, sender: 'ana', cid: 'a', text })
       assert.ok(Date.parse(time) <= Date.now())
-      assert.deepEqual((await other.newest(room, 2)).map(({ seq }) => seq), [2, 3])
-      assert.deepEqual((await other.after(room, 1, 1)).map(({ seq }) => seq), [2])
-      assert.deepEqual(await other.newest(`${room}-none`, 5), [])
+      assert.deepEqual((await other.read(room, null, 2)).map(({ seq }) => seq), [2, 3])
+      assert.deepEqual((await other.read(room, 1, 1)).map(({ seq }) => seq), [2])
+      assert.deepEqual(await other.read(`${room}-none`, null, 5), [])
       assert.deepEqual(await other.lasts([room, `${room}-none`]), new Map([[room, 3]]))
     })
 
     test('presence is what each process said last, until it expires', async (t) => {
       const [store, other, room] = await twoStores(t, url)
-      await store.announce(`${room}1`, [{ room, names: ['ana'], total: 1 }], 0, 100)
-      await store.announce(`${room}2`, [{ room, names: ['bob', 'cy'], total: 7 }], 0, 100)
-      assert.deepEqual(await other.present([room], 50, `${room}1`), [{ room, names: ['bob', 'cy'], total: 7 }])
-      assert.equal((await other.present([room], 50, '')).length, 2)
-      assert.deepEqual(await other.present([room], 101, ''), [])
-      await store.announce(`${room}1`, [], 0, 100)
-      assert.equal((await other.present([room], 50, '')).length, 1)
+      const said = async (now) => (await other.present(`${room}1`, now)).flatMap((rooms) => rooms[room] ?? [])
+      const soon = Date.now() + 1000
+      await store.announce(`${room}1`, { [room]: ['ana'] }, soon, soon + 100)
+      await store.announce(`${room}2`, { [room]: ['bob', 'cy'], other: ['bob'] }, soon, soon + 100)
+      assert.deepEqual(await said(soon), ['bob', 'cy'])
+      assert.deepEqual(await said(soon + 100), [])
+      await store.announce(`${room}2`, {}, soon, 0)
+      assert.deepEqual(await said(soon), [])
     })
 
     test('more rooms than one statement can name', async (t) => {
@@ -74,15 +77,13 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       const rooms = Array.from({ length: 2500 }, (_, index) => `${room}-${index}`)
       await store.append([entry(rooms[0], 'a'), entry(rooms[2499], 'a')])
       assert.deepEqual(await store.lasts(rooms), new Map([[rooms[0], 1], [rooms[2499], 1]]))
-      await store.announce(room, rooms.map((name) => ({ room: name, names: [], total: 0 })), 0, 100)
-      assert.equal((await store.present(rooms, 50, '')).length, 2500)
-      assert.deepEqual([await store.lasts([]), await store.present([], 50, '')], [new Map(), []])
+      assert.deepEqual(await store.lasts([]), new Map())
     })
 
     test('a transaction that fails leaves nothing behind', async (t) => {
       const [store, , room] = await twoStores(t, url)
       await assert.rejects(store.append([entry(room, 'a'), entry(room, 'b', null)]))
-      assert.deepEqual(await store.newest(room, 5), [])
+      assert.deepEqual(await store.read(room, null, 5), [])
       assert.equal((await store.append([entry(room, 'a')])).results[0].seq, 1)
     })
   })

@@ -91,6 +91,11 @@ def test_completion_imports_nothing_heavy(project: Path, typed: str) -> None:
     assert imported(project, _CHATOPS_COMPLETE="complete_bash", **words) == (0, "")
 
 
+def test_the_file_is_read_without_a_search_for_plugins(project: Path) -> None:
+    """Plugins of other packages would see the file, and finding them costs as much as checking it."""
+    assert imported(project, "check", watched=["importlib.metadata", "pydantic"]) == (0, "pydantic")
+
+
 def test_there_is_a_help_for_every_verb(tmp_path: Path) -> None:
     text = run(tmp_path, "--help").stdout
     assert [verb for verb, line in VERBS.items() if f"\n  {verb:8}  {line}\n" not in text] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.matrix import Fields
 from tests.e2e.place import Place, place
 from tests.e2e.yard import Yard, provisioned
 from tests.rig.mirror import Mirror
@@ -56,4 +57,12 @@ def kept_yard(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytes
     with rig.borrowed(chat_image) as host:
         made = Yard(tmp_path_factory.mktemp("kept"), [host], mirror)
         made.served()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def fields(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
+    """A host behind a link for tests that break things, and the next one where a test did not mend it."""
+    made = Fields(rig, mirror, chat_image, tmp_path_factory)
+    with made.open:
         yield made

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 ROLES = (["balancer"], ["app"], ["app"], ["data"])
 MARKED = """
 // A host with this file answers in the name of another release, once nginx stands before it.
-const http = require('node:http')
-const { existsSync } = require('node:fs')
+const http = process.getBuiltinModule('node:http')
+const { existsSync } = process.getBuiltinModule('node:fs')
 const emit = http.Server.prototype.emit
 http.Server.prototype.emit = function (event, request, response) {
   if (event === 'request' && request.url === '/health' && request.headers['x-request-id'] && existsSync('/srv/chat/marked')) {
@@ -69,6 +69,12 @@ def served_by(host: Host) -> str:
 def serving(yard: Yard) -> dict[str, str]:
     """The same of each app host."""
     return {host.address: served_by(host) for host in apps(yard)}
+
+
+def workers_of(yard: Yard, release: str) -> list[tuple[str, int]]:
+    """The workers of a release: host and process."""
+    workers = yard.json("status", "vps")["workers"]
+    return [(worker["host"], worker["pid"]) for worker in workers if worker["release"] == release]
 
 
 def at_the_balancer(yard: Yard) -> str:
@@ -187,13 +193,13 @@ def test_back_restarted_and_scaled(yard: Yard) -> None:
     assert harm(back) == {}
     assert set(serving(yard).values()) == {first} != {second}
 
-    old = {worker["pid"] for worker in yard.json("status", "vps")["workers"]}
+    old = workers_of(yard, first)
     assert harm(yard.events("restart", "vps", "--yes")[-1]) == {}
-    assert not old & {worker["pid"] for worker in yard.json("status", "vps")["workers"]}
+    assert not set(old) & set(workers_of(yard, first))
 
     for count in (3, 2):
         assert harm(yard.events("scale", "vps", str(count), "--yes")[-1]) == {}
-        hosts = [worker["host"] for worker in yard.json("status", "vps")["workers"] if worker["release"] == first]
+        hosts = [host for host, _ in workers_of(yard, first)]
         assert [hosts.count(host.address) for host in apps(yard)] == [count, count]
     assert at_the_balancer(yard) == before
 
@@ -204,5 +210,5 @@ def test_logs_and_monitor_are_of_all_hosts(yard: Yard) -> None:
     lines = yard.events("logs", "vps", "-n", "500")
     assert {host.address for host in yard.hosts[:3]} <= {line["host"] for line in lines}
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
-    snapshot = yard.json("monitor", "vps", "--once")
+    [snapshot] = yard.json("monitor", "vps", "--once")["targets"]
     assert {worker["host"] for worker in snapshot["workers"]} == {host.address for host in apps(yard)}

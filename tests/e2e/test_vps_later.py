@@ -50,7 +50,7 @@ def test_only_what_changed_is_sent(rig: Rig, yard: Yard) -> None:
         sent.append(link.traffic.up)
     first, second, third = (after - before for before, after in pairwise(sent))
     assert first > BULK
-    assert second < 60_000
+    assert second < BULK / 10  # what the clients say that measure the deploy goes over this link, too
     assert third < 15_000
 
 

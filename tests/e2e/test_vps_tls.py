@@ -149,3 +149,6 @@ def test_from_nothing_to_tls_and_its_renewal(named: Named) -> None:
     assert serial(named) != first
     assert named.ask().getheader("Strict-Transport-Security") == "max-age=63072000"
     named.chatops("plan", "vps", "--detailed-exitcode", code=0)
+
+    named.chatops("remove", "vps", "--yes", "--purge")
+    assert named.host.run("find / -xdev -name '*chatops*' -o -path '/srv/*'").out == ""

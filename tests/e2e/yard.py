@@ -88,7 +88,7 @@ def provisioned(rig: Rig, mirror: Mirror, folder: Path) -> str:
         yard.deploy()
 
     folder.joinpath("bootstrap").mkdir(parents=True, exist_ok=True)
-    return rig.variant("chat", bootstrap, key=_digest() + mirror.url, image=rig.warm(*PACKAGES))
+    return rig.variant("chat", bootstrap, key=_digest(), image=rig.warm(*PACKAGES))
 
 
 def _digest() -> str:

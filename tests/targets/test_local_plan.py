@@ -71,7 +71,7 @@ def make(state: LocalState, goal: Goal) -> Plan:
 
 
 EMPTY = LocalState(target="local", kind="local")
-A, B = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb")
+A, B, C = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb"), run_set("cccccccccc")
 A_SERVES = there(alive(A), live=A.name)
 B_AFTER_A = there(alive(A), alive(B), live=B.name, previous=A.name)
 UNPACK = ["unpack", "modules", "link", "secret_TOKEN", "record", "start", "gate"]
@@ -82,6 +82,11 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
         {"prepare": ["pm2", "front", *UNPACK], "switch": ["switch"]},
     ),
     "the same again is nothing": (A_SERVES, Deploy(release(A.release), ENV), {"prepare": ["nothing"]}),
+    "what a broken change left is tidied up": (
+        there(alive(A), alive(B), alive(C), live=C.name, previous=B.name),
+        Deploy(release(C.release), ENV),
+        {"settle": ["drain", "stop"]},
+    ),
     "another release goes beside the old one": (
         A_SERVES,
         Deploy(release(B.release), ENV),

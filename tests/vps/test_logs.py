@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -119,6 +120,27 @@ def test_live_lines_through_rotation_and_a_new_file(server: Sshd, folder: Path) 
     found = follow(server, folder, 0, 5, when)
     assert [line.message for line in found] == ["one", "two", "three", "four", "five"]
     assert found[-1].worker == "chat-b-0"
+
+
+def test_what_a_rotation_took_away_is_read_from_its_copy(server: Sshd, folder: Path) -> None:
+    """logrotate's copytruncate: copy, then empty, whether or not anybody has read the end."""
+    file = folder / "chat-a-0.out.log"
+    file.write_text(f"{'old ' * 30}\n")
+
+    def when(count: int) -> None:
+        if count == 0:
+            with file.open("a") as lines:
+                lines.write("one\ntwo\n")
+                lines.flush()
+                shutil.copy(file, folder / "chat-a-0.out.log.1")
+                lines.truncate(0)
+                lines.write("three\n")
+        elif count == 3:
+            with file.open("a") as lines:
+                lines.write("four\n")
+
+    found = follow(server, folder, 0, 4, when)
+    assert [line.message for line in found] == ["one", "two", "three", "four"]
 
 
 def test_long_lines_of_many_writers_never_mix(server: Sshd, folder: Path) -> None:

@@ -267,6 +267,32 @@ def test_all_hosts_are_ready_before_one_is_switched() -> None:
     assert made.phases[1].gate
 
 
+def test_workers_are_replaced_when_the_stores_move_to_another_host() -> None:
+    moved = {"hosts": [*THREE["hosts"][:2], {**THREE["hosts"][2], "private": "10.0.0.4"}]}
+    alone = {"hosts": [{"address": "203.0.113.3"}]}
+    environments = []
+    for block in (BLOCKS["three"], BLOCKS["three"], moved, alone):
+        found = fleet(block)
+        made = plan(found, state(found, finished), Deploy(RELEASE))
+        carried = dict(programs(found, made, made.phases[0], {}))["203.0.113.3"].members
+        environments += [member.path for member in carried if "env" in member.path.parts]
+    assert len(environments) == 4
+    assert len(set(environments)) == 3
+
+
+def test_our_scripts_travel_only_where_they_are_missing() -> None:
+    block = Block.model_validate(BLOCKS["three"])
+    machines = fleet(BLOCKS["three"]).machines
+    there = {machines["203.0.113.2"].scripts / fleets.LAST_SCRIPT: "content"}
+    seen = {address: replace(finished(machine), markers={}) for address, machine in machines.items()}
+    seen["203.0.113.2"] = replace(seen["203.0.113.2"], markers=there)
+    found = fleets.fleet(APP, block, dict.fromkeys(machines, NODE), seen)
+    made = plan(found, state(found, finished), Restart())
+    carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
+    assert carried["203.0.113.2"] == ()
+    assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
 @pytest.mark.parametrize(
     ("room", "words"), [({"disk_free": 1024**2}, "1 MiB free on /srv"), ({"inodes_free": 9}, "9 inodes free")]
 )

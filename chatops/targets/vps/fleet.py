@@ -19,10 +19,14 @@ LAST_SCRIPT = "through.cjs"
 """Scripts arrive in the order of their names: where this one is, all are."""
 
 
-def fleet(app: App, block: Block, nodes: Mapping[str, Node]) -> Fleet:
-    """Every machine; one without a known Node gets the version that the block names."""
+def fleet(app: App, block: Block, nodes: Mapping[str, Node], hosts: Mapping[str, HostFacts] | None = None) -> Fleet:
+    """Every machine; one without a known Node gets the version that the block names. `hosts`: what was seen there."""
     given = {host.address: nodes.get(host.address, Node(block.node)) for host in block.hosts}
-    return Fleet({host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}, url(block))
+    machines = {host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}
+    for address, facts in (hosts or {}).items():
+        equipped = machines[address].scripts / LAST_SCRIPT in facts.markers
+        machines[address] = replace(machines[address], equipped=equipped)
+    return Fleet(machines, url(block))
 
 
 def url(block: Block) -> str:

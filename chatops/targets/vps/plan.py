@@ -51,7 +51,8 @@ class Fleet:
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
-        return Site(*common, provided=provided, slots=site.slots(machine.workers))
+        slots, stores = site.slots(machine.workers), machine.peers.data
+        return Site(*common, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""

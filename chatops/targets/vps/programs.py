@@ -16,11 +16,17 @@ from chatops.targets.vps.plan import Fleet, elsewhere
 from chatops.targets.vps.provision.machine import AppStep, Machine, RootStep
 
 _PRELUDE = """\
-# What a login session would have of the host's own: its proxies, and whom it trusts.
-for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY NODE_EXTRA_CA_CERTS; do
-  value=$(sed -n "s/^$name=//p" /etc/environment 2>/dev/null | tail -n 1 | tr -d "\\"'")
-  [ -z "$value" ] || export "$name=$value"
-done
+# What a login session would have of the host's own: its proxies, and whom it trusts. Every step comes by here: no forks.
+if [ -r /etc/environment ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    value=${line#*=}
+    value=${value#[\\"\\']}
+    case $line in
+      http_proxy=?* | https_proxy=?* | no_proxy=?* | HTTP_PROXY=?* | HTTPS_PROXY=?* | NO_PROXY=?* | NODE_EXTRA_CA_CERTS=?*)
+        export "${line%%=*}=${value%[\\"\\']}" ;;
+    esac
+  done </etc/environment
+fi
 [ ! -e /etc/npmrc ] || export npm_config_globalconfig=/etc/npmrc"""
 
 
@@ -85,11 +91,11 @@ def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:
     if phase.name == "provision" and "app" in machine.roles:
         yield from bundle.lock(machine.store / "incoming" / "pm2")
     first = next((one.name for one in plan.phases if one.name in {"prepare", "switch", "settle"}), "")
-    if phase.name == first and "app" in machine.roles and isinstance(phase.steps[0], AppStep):
+    if phase.name == first and not machine.equipped and isinstance(phase.steps[0], AppStep):
         yield from bundle.scripts(machine.scripts)
     if phase.name == "prepare" and isinstance(plan.goal, Deploy):
         env, release = {**plan.goal.env, **elsewhere(machine)}, plan.goal.release
-        yield Member(machine.layout.env(env_digest(env, machine.name)), env_file(env).encode())
+        yield Member(machine.layout.env(env_digest(env, machine.name + machine.peers.data)), env_file(env).encode())
         yield Member(machine.layout.state / "incoming" / f"{release.id}.tar", Path(release.archive))
 
 

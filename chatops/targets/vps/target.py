@@ -82,7 +82,7 @@ class VpsTarget:
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
-        self._fleet = fleets.fleet(self._app, self._block, nodes)
+        self._fleet = fleets.fleet(self._app, self._block, nodes, hosts)
         apps = [
             facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
         ]
@@ -126,7 +126,7 @@ class VpsTarget:
         made = dict(programs(self._fleet, plan, phase, await self._shipped(plan, phase)))
         try:
             for wave in waves(self._fleet, phase, made):
-                async with aclosing(together(self._parts(plan, wave))) as events:
+                async with aclosing(together(self._parts(plan, wave), last=phase == plan.phases[-1])) as events:
                     async for event in events:
                         yield event
             if phase.name == "firewall":

@@ -1,4 +1,5 @@
 // Where messages live: one store whose SQL both SQLite and PostgreSQL understand, over one of two drivers.
+import { Dependency } from '../dependency.js'
 import { PostgresDriver } from './postgres.js'
 import { SqliteDriver } from './sqlite.js'
 
@@ -34,20 +35,29 @@ const statements = (each) => ({
 
 /**
  * A row is {room, seq, sender, cid, text, time}. Every call rejects while the database is away.
- * A driver has name, begin and beforeSchema (SQL), `each` (its function that turns a JSON array into rows with a column
- * `value`), close(), maybe version(), and session(body(query)) on one connection, rolled back where anything fails.
+ * A driver has begin and beforeSchema (SQL), `each` (its function that turns a JSON array into rows with a column
+ * `value`), close(), lookMs (how often it may be asked what is new), and session(body(query)) on one connection,
+ * rolled back where anything fails.
  */
 export class Store {
-  #opened = false
+  #isOpen = false
 
-  constructor(driver) {
-    Object.assign(this, { driver, name: driver.name, version: driver.version?.bind(driver) })
-    this.sql = statements(driver.each)
+  constructor(driver, dependency) {
+    Object.assign(this, { driver, dependency, sql: statements(driver.each) })
+  }
+
+  /** Make the tables, the first time. */
+  async open() {
+    if (this.#isOpen) return
+    await this.#transaction('open', async (query) => {
+      for (const sql of [...this.driver.beforeSchema, ...SCHEMA]) await query(sql)
+    })
+    this.#isOpen = true
   }
 
   /** Store {room, sender, cid, text} entries in one transaction: {results: [{seq, duplicate}], rows: what is new}. */
   append(entries) {
-    return this.#transaction(async (query) => {
+    return this.#transaction('append', async (query) => {
       const given = JSON.stringify(entries)
       const locked = await query(this.sql.lock, [given])
       const numbered = number(entries, locked, await query(this.sql.known, [given]))
@@ -61,57 +71,52 @@ export class Store {
 
   /** Rows with a seq above `after`, or the newest ones where that is null; ascending, at most `limit`. */
   read(room, after, limit) {
-    return this.#query(this.sql.read, [room, after, limit])
+    return this.#query('read', this.sql.read, [room, after, limit])
   }
 
   /** Map of room -> newest seq. */
   async lasts(rooms) {
-    const found = await this.#query(this.sql.lasts, [JSON.stringify(rooms.map((room) => ({ room })))])
+    const found = await this.#query('lasts', this.sql.lasts, [JSON.stringify(rooms.map((room) => ({ room })))])
     return new Map(found.map(({ name, seq }) => [name, seq]))
   }
 
   /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
-  async announce(instance, rooms, now, expires) {
-    await this.#query(this.sql.forget, [now])
-    await this.#query(this.sql.announce, [instance, JSON.stringify(rooms), expires])
+  announce(instance, rooms, now, expires) {
+    return this.#transaction('announce', async (query) => {
+      await query(this.sql.forget, [now])
+      await query(this.sql.announce, [instance, JSON.stringify(rooms), expires])
+    })
   }
 
   /** What all processes but `instance` have said last: [{room: [names]}]. */
   async present(instance, now) {
-    const found = await this.#query(this.sql.present, [instance, now])
+    const found = await this.#query('present', this.sql.present, [instance, now])
     return found.map(({ rooms }) => JSON.parse(rooms))
-  }
-
-  /** Resolves when the database answers; the first time, the tables are made. */
-  async ping() {
-    if (this.#opened) return this.#query('SELECT 1')
-    await this.#transaction(async (query) => {
-      for (const sql of [...this.driver.beforeSchema, ...SCHEMA]) await query(sql)
-    })
-    this.#opened = true
   }
 
   close() {
     return this.driver.close()
   }
 
-  #query(sql, values) {
-    return this.driver.session((query) => query(sql, values))
+  #query(op, sql, values) {
+    return this.dependency.ask(op, () => this.driver.session((query) => query(sql, values)))
   }
 
-  #transaction(body) {
-    return this.driver.session(async (query) => {
+  #transaction(op, body) {
+    const whole = async (query) => {
       await query(this.driver.begin)
       const result = await body(query)
       await query('COMMIT')
       return result
-    })
+    }
+    return this.dependency.ask(op, () => this.driver.session(whole))
   }
 }
 
 /** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
-export function createStore({ databaseUrl, onHeroku, dataDirectory }, log) {
-  return new Store(databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory))
+export function createStore({ databaseUrl, onHeroku, dataDirectory }, { metrics, log }) {
+  const driver = databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory)
+  return new Store(driver, new Dependency('store', driver.name, metrics.storeSeconds, { metrics, log }))
 }
 
 /** Numbers are dense per room, and a repeated cid gets the number of its first time; the rooms' locks are held. */

@@ -3,12 +3,16 @@ import pg from 'pg'
 
 const TIMEOUT_MS = 5000
 
+// Sequence numbers are bigint, which pg gives as text because not every bigint is a JavaScript number; these are.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
 export class PostgresDriver {
   name = 'postgres'
   each = 'json_array_elements'
   // Two `CREATE TABLE IF NOT EXISTS` at the same moment collide in PostgreSQL.
   beforeSchema = ['SELECT pg_advisory_xact_lock(7310574)']
   begin = 'BEGIN'
+  lookMs = 1000
   #pool
 
   /** `relaxTls` accepts Heroku's self-signed chain, for this client only. */
@@ -16,7 +20,6 @@ export class PostgresDriver {
     this.#pool = new pg.Pool({
       connectionString: url,
       ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
-      types: { getTypeParser },
       max: 4,
       connectionTimeoutMillis: 2000,
       query_timeout: TIMEOUT_MS,
@@ -46,9 +49,4 @@ export class PostgresDriver {
   close() {
     return this.#pool.end()
   }
-}
-
-/** Sequence numbers are bigint, which pg gives as text because not every bigint is a JavaScript number; these are. */
-function getTypeParser(type, format) {
-  return type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)
 }

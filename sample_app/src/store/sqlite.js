@@ -14,6 +14,7 @@ export class SqliteDriver {
   beforeSchema = []
   // Takes the one write lock first, so that numbers are dense across processes.
   begin = 'BEGIN IMMEDIATE'
+  lookMs = 30
   #database
   #statements = new Map()
 
@@ -24,18 +25,13 @@ export class SqliteDriver {
   /** One session after the other: what runs between a transaction's statements would read what is not committed. */
   session(body) {
     const result = queue.then(() => body(async (sql, values) => this.#run(sql, values)))
-    queue = result.catch(() => this.#rollBack())
+    queue = result.catch(() => this.#discard())
     return result
-  }
-
-  /** A number that changes when another process has committed. */
-  version() {
-    return this.#run('PRAGMA data_version')[0].data_version
   }
 
   async close() {
     await queue
-    this.#database?.close()
+    this.#discard()
   }
 
   /** Loaded late: node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
@@ -47,17 +43,16 @@ export class SqliteDriver {
     return database
   }
 
-  #rollBack() {
-    try {
-      this.#run('ROLLBACK')
-    } catch {
-      // Nothing was begun.
-    }
+  /** Closing rolls back; the next call opens the file again. */
+  #discard() {
+    this.#database?.close()
+    this.#database = undefined
+    this.#statements.clear()
   }
 
   #run(sql, values = []) {
     this.#database ??= this.#open()
-    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql.replace(/\$(\d+)/g, '?$1')))
-    return this.#statements.get(sql).all(...values)
+    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
+    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 }

@@ -6,7 +6,8 @@ note() { printf '{"event":"%s"%s}\n' "$1" "${2-}" >>"$journal"; }
 stage=$state/stage.$$
 order() { timeout "$1" head -c 32; }
 refuse() {
-  said=$(printf '%s' "$1" | tail -n 1 | LC_ALL=C tr -cd '[:print:]' | LC_ALL=C tr -d '\\"')
+  rm -rf "$stage" # the disk may be full
+  said=$(printf '%s' "$1" | sed '/^tar: \(Exiting\|Skipping\)/d' | tail -n 1 | LC_ALL=C tr -cd '[:print:]' | LC_ALL=C tr -d '\\"')
   note refused ",\"message\":\"${said:-no reason given}\""
 }
 
@@ -20,7 +21,7 @@ take() {
   note send
   # shellcheck disable=SC2046  # the two words of an order
   set -- $(order 60)
-  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put
+  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put && rm -rf "$stage"
 }
 
 put() {
@@ -77,7 +78,7 @@ handed() {
 }
 ours() { grep -qsF "$run" "$lock"; }
 fresh() {
-  rm -f "$state/stop"
+  rm -f "$state/stop" "$journal" # a new file: who reads the one before reads it to its end
   printf '{"event":"held","run":"%s"}\n' "$run" >"$journal"
 }
 
@@ -110,7 +111,7 @@ while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in
-    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; sleep 0.3; break; fi ;;
+    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
     stop) : >"$state/stop" ;;
     hand) printf '%s\nhanded %s\n' "$holder" "$(date +%s)" >"$lock" && break ;;
     leave) break ;;

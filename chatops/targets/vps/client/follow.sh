@@ -9,8 +9,21 @@ set --
 for file in $secrets; do [ ! -r "$file" ] || set -- "$@" "$file"; done
 hidden=$*
 
+# With a file and what was read of it before, the words of `tail` itself are understood: where a rotation has emptied the
+# file (copytruncate), what was not read yet is in the copy beside it.
 frames() {
-  LC_ALL=C awk $lively -v number="$1" -v hidden="$hidden" -v since="$2" '
+  LC_ALL=C awk $lively -v number="$1" -v hidden="$hidden" -v since="$2" -v path="${3-}" -v position="${4-0}" '
+    function show(text) {
+      for (i = 1; i <= many; i++) while (at = index(text, secret[i])) text = substr(text, 1, at - 1) "[redacted]" substr(text, at + length(secret[i]))
+      while (length(text) > 3900) { print number "+" substr(text, 1, 3900) "\n"; fflush(); text = substr(text, 3901) }
+      print number "=" text "\n"
+      fflush()
+    }
+    function rest(command, text) {
+      command = "tail -c +" (position + 1) " -- \"" path ".1\" 2>/dev/null"
+      while ((command | getline text) > 0) show(text)
+      close(command)
+    }
     BEGIN {
       ORS = "" # mawk writes it apart
       files = split(hidden, file, " ")
@@ -25,11 +38,14 @@ frames() {
       if (stamp ~ /T/) late = !utc || stamp >= since
       if (!late && stamp ~ /T/) next
     }
+    path != "" && /^tail: / && index($0, path) && /(: file truncated|following new file|has become inaccessible.*)$/ {
+      if (/: file truncated$/) rest()
+      position = 0
+      next
+    }
     {
-      for (i = 1; i <= many; i++) while (at = index($0, secret[i])) $0 = substr($0, 1, at - 1) "[redacted]" substr($0, at + length(secret[i]))
-      while (length($0) > 3900) { print number "+" substr($0, 1, 3900) "\n"; fflush(); $0 = substr($0, 3901) }
-      print number "=" $0 "\n"
-      fflush()
+      position += length($0) + 1
+      show($0)
     }'
 }
 
@@ -51,7 +67,7 @@ scan() {
       size=$(stat -c %s -- "$file")
       backlog "$count" "$file" "$size"
     fi
-    [ -z "$follow" ] || tail -c "+$((size + 1))" -F --pid="$$" -- "$file" 2>/dev/null | frames "$count" "" &
+    [ -z "$follow" ] || LC_ALL=C tail -s 0.2 -c "+$((size + 1))" -F --pid="$$" -- "$file" 2>&1 | frames "$count" "" "$file" "$size" &
   done
 }
 

@@ -63,6 +63,8 @@ class Machine:
     scripts: PurePosixPath
     pm2: PurePosixPath
     peers: Peers = field(default_factory=Peers)
+    equipped: bool = False
+    """Whether `scripts` are there already."""
 
     @property
     def name(self) -> str:

@@ -42,7 +42,8 @@ printf '%s' {words(text)} >"$stage/${{site##*/}}"
 [ -e /proc/net/if_inet6 ] || sed -i '/listen \\[::\\]/d' "$stage/${{site##*/}}"
 sed "s#/etc/nginx/conf.d/\\*\\.conf#$stage/*.conf#" /etc/nginx/nginx.conf >"$staged"
 if ! said=$(nginx -t -q -c "$staged" 2>&1); then
-  printf '%s\\n' "$said" | sed -n "s#$stage/#/etc/nginx/conf.d/#g; s#$staged#/etc/nginx/nginx.conf#g; s/^nginx: .emerg. //p"
+  named="s#$stage/#/etc/nginx/conf.d/#g; s#$staged#/etc/nginx/nginx.conf#g"
+  printf '%s\\n' "$said" | sed -n "$named; s/^.*.emerg. \\([0-9]*#[0-9]*: \\)*//p"
   exit 1
 fi
 cp "$stage/${{site##*/}}" "$site.new"

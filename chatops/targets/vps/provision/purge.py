@@ -74,7 +74,8 @@ if [ -e {redis} ]; then
   rm -rf {redis} /etc/systemd/system/redis-server@{name}.service.d /var/lib/redis-{name} /var/log/redis/redis-{name}.log
   systemctl daemon-reload
 fi
-if command -v psql >/dev/null; then
+# A database of that name that we did not make is not ours to drop.
+if [ -e {machine.stamps}/postgres ] && command -v psql >/dev/null; then
   cd /
   systemctl start postgresql
   ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 -c "$1"; }}
@@ -83,7 +84,8 @@ if command -v psql >/dev/null; then
 fi
 if [ -e {site.certificates(machine)} ]; then certbot delete -n --cert-name chatops-{name}; fi
 rm -f /etc/letsencrypt/renewal-hooks/deploy/chatops-{name} /etc/nginx/chatops-{name}.hsts
-rm -f /etc/systemd/system/certbot.service.d/chatops-{name}.conf"""
+rm -f /etc/systemd/system/certbot.service.d/chatops-{name}.conf
+systemctl daemon-reload"""
 
 
 def _without_packages(machine: Machine) -> str:
@@ -96,7 +98,7 @@ for other in {store.parent}/*/; do [ "$other" = {store}/ ] || others=1; done
 if [ -z "$others" ] && [ -s {store}/installed ]; then
   packages=$(cat {store}/installed)
   case " $packages " in *" ufw "*) ufw --force disable ;; esac
-  rm -f /etc/nginx/modules-enabled/99-chatops-limits.conf
+  rm -rf /etc/nginx/modules-enabled/99-chatops-limits.conf {site.CHALLENGES}
   # shellcheck disable=SC2086
   DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -y purge --autoremove $packages 9>&-
 elif [ -s {store}/installed ]; then
