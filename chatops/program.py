@@ -45,14 +45,23 @@ encode() {
     fflush()
   }' >>"$journal"
 }
-# Ends processes whose PM2 is gone by the ids they recorded, if those are still ours.
+# Ends processes whose PM2 is gone by the ids they recorded, if those are still ours; what does not end by itself is killed.
 end_recorded() {
+  told=
   for record; do
     [ -e "$record" ] || continue
     pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$record")
     case $(ps -o command= -p "${pid:-0}" 2>/dev/null) in
-      *launch.cjs* | *front.cjs*) kill "$pid" 2>/dev/null || : ;;
+      *launch.cjs* | *front.cjs*) ;;
+      *) continue ;;
     esac
+    case " $told " in *" $pid "*) continue ;; esac # a second signal would cut short what the first began
+    if kill "$pid" 2>/dev/null; then told="$told $pid"; fi
+  done
+  tries=150 # 30 s in all; a worker takes 25 s at most
+  for pid in $told; do
+    while [ "$tries" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do tries=$((tries - 1)) && sleep 0.2; done
+    kill -KILL "$pid" 2>/dev/null || :
   done
 }
 limited() {

@@ -143,6 +143,19 @@ def test_the_daemon_killed(tiny: Place) -> None:
     assert len(fronts) == 1
 
 
+@pytest.mark.faults
+def test_workers_that_outlive_the_daemon_and_do_not_end_by_themselves_are_killed(tiny: Place) -> None:
+    assert tiny.app
+    path = tiny.app / "server.cjs"
+    path.write_text(path.read_text().replace("() => process.exit(0)", "() => {}"))
+    tiny.chatops("deploy")
+    daemon = psutil.Process(int((tiny.root / "pm2/pm2.pid").read_text()))
+    daemon.kill()
+    daemon.wait(10)
+    tiny.chatops("remove", "--yes", "--purge")
+    assert tiny.processes() == []
+
+
 def test_the_folder_deleted_while_running(tiny: Place) -> None:
     tiny.chatops("deploy")
     shutil.rmtree(tiny.folder / ".chatops")
