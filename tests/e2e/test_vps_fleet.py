@@ -120,7 +120,7 @@ def test_all_are_ready_before_one_is_switched_and_the_balancer_does_not_notice(y
     before = at_the_balancer(yard)
     yard.change("second")
     events = yard.events("deploy", "vps", "--yes")
-    assert harm(events[-1]) == {}
+    assert harm(events[-1]) == {}, events[-1]["impact"]
     assert serving(yard) == {host.address: events[-1]["release"] for host in apps(yard)}
     assert at_the_balancer(yard) == before
 
@@ -137,7 +137,7 @@ def test_a_host_that_can_t_prepare_keeps_all_others_as_they_are(yard: Yard) -> N
     yard.change("not everywhere")
     finished = yard.deploy(code=4)
     second.run("chown chat:chat /srv/chat/releases")
-    assert harm(finished) == {}
+    assert harm(finished) == {}, finished["impact"]
     assert set(serving(yard).values()) == {release}
 
 
@@ -152,7 +152,7 @@ def test_a_gate_that_fails_on_one_host_takes_every_host_back(yard: Yard) -> None
     server.write_text(text)
 
     assert where(events, "step_failed", "through") == [second.address]
-    assert harm(events[-1]) == {}
+    assert harm(events[-1]) == {}, events[-1]["impact"]
     assert set(serving(yard).values()) == {release}
     bad = [kept["id"] for kept in yard.json("releases", "vps")["releases"] if kept["state"] == "bad"]
     assert bad == [events[-1]["release"]]
@@ -170,7 +170,7 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     assert served_by(first) == before
 
     finished = yard.deploy("--skip-unreachable")
-    assert harm(finished) == {}
+    assert harm(finished) == {}, finished["impact"]
     assert served_by(first) == yard.health()["release"] == finished["release"]
     status = yard.json("status", "vps")
     assert status["state"] == "degraded"
@@ -190,7 +190,7 @@ def test_back_restarted_and_scaled(yard: Yard) -> None:
     yard.change("to go back from")
     second = yard.deploy()["release"]
     back = yard.events("rollback", "vps", "--yes")[-1]
-    assert harm(back) == {}
+    assert harm(back) == {}, back["impact"]
     assert set(serving(yard).values()) == {first} != {second}
 
     old = workers_of(yard, first)
