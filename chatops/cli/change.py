@@ -57,7 +57,7 @@ async def _once(
     from chatops.probe import prober
 
     plan = target.plan(state, goal_of(config, state))
-    _agree(invocation, plan, yes=yes)
+    _agree(invocation, state.target, plan, yes=yes)
     felt = None if isinstance(plan.goal, Remove) else prober(state, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
         finished = await _show(invocation, events)
@@ -80,12 +80,27 @@ def _load_rest() -> None:
         import_module(name)
 
 
-def _agree(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
-    """Says what is worth knowing before; on a terminal it asks whether to go on."""
+def _agree(invocation: Invocation, target: str, plan: Plan, *, yes: bool) -> None:
+    """Says what is worth knowing before, then asks: to remove for the target's name, else on a terminal whether to go on."""
+    from chatops.model import Remove
+
     for notice in plan.notices:
         invocation.say(f"! {notice}")
-    if plan.notices and plan.changes and not yes and interactive(sys.stdin) and interactive(sys.stderr):
+    if yes or not plan.changes:
+        return
+    if isinstance(plan.goal, Remove):
+        _ask_name(target)
+    elif plan.notices and interactive(sys.stdin) and interactive(sys.stderr):
         typer.confirm("go on?", default=True, abort=True, err=True)
+
+
+def _ask_name(target: str) -> None:
+    from chatops.render.console import ask
+
+    if not interactive(sys.stdin):
+        raise ConfigError("`remove` asks for the target's name, and there is no terminal", "`--yes` removes without asking")
+    if ask(f"This removes the app from `{target}`. Type the target's name to go on:") != target:
+        raise ConfigError("that is not the target's name", "nothing was removed")
 
 
 async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> Finished:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,21 +23,9 @@ def remove(
 ) -> None:
     """Take the app away; asks for the target's name."""
 
-    def goal(config: Config, state: State) -> Goal:
+    def goal(_config: Config, _state: State) -> Goal:
         from chatops.model import Remove
 
-        if not yes:
-            _confirm(state.target)
         return Remove(purge)
 
-    invocation.run(change(invocation.of(context), target, goal, "removed", yes=True))
-
-
-def _confirm(name: str) -> None:
-    from chatops.errors import ConfigError
-    from chatops.render.console import ask
-
-    if not invocation.interactive(sys.stdin):
-        raise ConfigError("`remove` asks for the target's name, and there is no terminal", "`--yes` removes without asking")
-    if ask(f"This removes the app from `{name}`. Type the target's name to go on:") != name:
-        raise ConfigError("that is not the target's name", "nothing was removed")
+    invocation.run(change(invocation.of(context), target, goal, "removed", yes=yes))

@@ -116,6 +116,18 @@ def read_until(terminal: int, words: bytes, seconds: float = 30) -> str:
     return seen.decode(errors="replace")
 
 
+def test_remove_asks_for_the_name_and_takes_no_other(shell: Shell) -> None:
+    parent, child = pty.openpty()
+    process = shell.start("remove", stdin=child, stdout=child, stderr=child)
+    assert "Type the target's name" in read_until(parent, b"to go on:")
+    os.write(parent, b"my-chat\r")
+    assert "nothing was removed" in read_until(parent, b"nothing was removed")
+    assert process.wait(60) == 2
+    os.close(child)
+    os.close(parent)
+    assert shell("status", "--json")[0] == 0
+
+
 def test_run_verifies_the_dynos_certificate(shell: Shell) -> None:
     unsafe = Shell(
         shell.folder, shell.heroku, {name: value for name, value in shell.environment.items() if name != "SSL_CERT_FILE"}
