@@ -5,132 +5,138 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import venv
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from benchmarks.deploy_peers import Peer, peer
 from benchmarks.table import report, timed
-from tests.e2e.yard import Yard, provisioned
-from tests.rig.host import Host
+from tests.e2e.yard import PACKAGES, Yard
+from tests.rig.link import Link
 from tests.rig.mirror import node_mirror
 from tests.rig.rig import Rig
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-HERE = Path(__file__).parent / "peers" / "deploy"
-ECOSYSTEM = "module.exports = {apps: [{name: 'peer', script: 'server.js', instances: 2, exec_mode: 'cluster'}]}\n"
-SITE = "server { listen 127.0.0.1:8900; location / { proxy_pass http://127.0.0.1:3900; } }\n"
-PEERS = {"pyinfra": "pyinfra>=3.10,<3.11", "ansible-playbook": "ansible-core>=2.19,<2.20"}
-COLUMNS = ("what", "who", "min", "median", "max")
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+RTT = 0.04
+"""The round trip of the link that is far, in seconds."""
+COLUMNS = ("what", "who", "goal", "min", "median", "max")
+IDLE, CHANGED, FAR = "nothing to do", "one file changed", ", 40 ms away"
+BACK, FLIP = "rollback, warm", "rollback, warm: until users meet the old release"
+GOALS = {
+    IDLE: "<= 1/4 of pyinfra",
+    IDLE + FAR: "<= 1/4 of pyinfra",
+    CHANGED: "<= pyinfra",
+    CHANGED + FAR: "<= pyinfra",
+    BACK: "<= 1",
+}
+Seconds = dict[tuple[str, str], list[float]]
 
 
 def main() -> None:
     """Prints the table and writes the results."""
-    with tempfile.TemporaryDirectory() as name, Rig.open() as rig, node_mirror(rig.engine.gateway()) as mirror:
-        folder = Path(name)
-        image = provisioned(rig, mirror, folder / "image")
-        with rig.borrowed(image) as host:
-            (place := folder / "yard").mkdir()
-            yard = Yard(place, [host], mirror)
-            yard.served()
-            rows = compare(yard, peers(folder, yard))
-            rows.append(["round trips, nothing to do", "chatops", *[str(round_trips(rig, yard))] * 3])
-    notes = [f"{ROUNDS} rounds, taken in turns, on one host. chatops proves a release twice, the others do not."]
-    report("deploy", "Deploys to a server over SSH, in seconds", COLUMNS, rows, notes)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        rig = stack.enter_context(Rig.open())
+        mirror = stack.enter_context(node_mirror(rig.engine.gateway()))
+        host = stack.enter_context(rig.borrowed(rig.warm(*PACKAGES)))
+        near, far = (stack.enter_context(rig.link(host, delay)) for delay in (0.0, RTT / 2))
+        (place := folder / "yard").mkdir()
+        yard = Yard(place, [host], mirror)
+        bootstrap = timed(yard.deploy)
+        for name, link in (("near", near), ("far", far)):
+            configure(yard, name, link)
+        others = [peer(name, folder, yard, link.address, link.port) for name, link in (("pyinfra", near), ("ansible", near))]
+        others.append(peer("pyinfra", folder, yard, far.address, far.port))
+        for other in others[:2]:
+            other.run()  # the first run installs
+        seconds: Seconds = {}
+        for number in range(ROUNDS):
+            one_round(seconds, yard, number, [one for one in others if one.name != "ansible" or not number])
+        facts = [counted(yard, "near", near), counted(yard, "far", far)]
+    report(
+        "deploy", "Deploys to a server over SSH, in seconds", COLUMNS, [*rows(seconds, bootstrap), *facts], list(notes(seconds))
+    )
 
 
-def compare(yard: Yard, others: dict[str, Callable[[], object]]) -> list[list[str]]:
-    """Nothing to do, one file changed, and the way back, each measured in turns."""
-    works: dict[str, Callable[[], object]] = {"chatops": lambda: yard.chatops("deploy", "vps", "--yes", "-q"), **others}
-    for work in works.values():
-        work()
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for number in range(ROUNDS):
-        for who, work in works.items():
-            seconds.setdefault(("nothing to do", who), []).append(timed(work))
-        yard.change(f"round {number}")
-        for who, work in works.items():
-            seconds.setdefault(("one file changed", who), []).append(timed(work))
-        back = timed(lambda: yard.chatops("rollback", "vps", "--yes", "-q"))
-        seconds.setdefault(("rollback, warm", "chatops"), []).append(back)
-    return sorted([*what, *figures(values)] for what, values in seconds.items())
+def configure(yard: Yard, name: str, link: Link) -> None:
+    """NAME.yaml: the same target over `link`."""
+    file = json.loads((yard.folder / "chatops.yaml").read_text())
+    file["targets"]["vps"]["hosts"] = [{**yard.entry(yard.host), "address": link.address, "port": link.port}]
+    (yard.folder / f"{name}.yaml").write_text(json.dumps(file))
 
 
-def figures(values: list[float]) -> list[str]:
-    """Minimum, median and maximum as text."""
-    return [f"{value:.2f}" for value in (min(values), statistics.median(values), max(values))]
+def deploy(yard: Yard, name: str) -> None:
+    """One whole command, over the link of that name."""
+    yard.chatops("-c", f"{name}.yaml", "-q", "deploy", "vps", "--yes")
 
 
-def peers(folder: Path, yard: Yard) -> dict[str, Callable[[], object]]:
-    """Each in an environment of its own: pyinfra wants another paramiko than Fabric does."""
-    (app := yard.folder / "app").joinpath("ecosystem.config.cjs").write_text(ECOSYSTEM)
-    (site := folder / "site.conf").write_text(SITE)
-    known = folder / "known_hosts"
-    known.write_text(yard.host.known_hosts)
-    environment = {**os.environ, "APP": str(app), "SITE": str(site), "ANSIBLE_HOST_KEY_CHECKING": "False"}
-    commands = {"pyinfra": pyinfra(yard.host, known), "ansible-playbook": ansible(yard.host, app, site)}
-    made: dict[str, Callable[[], object]] = {}
-    for name, command in commands.items():
-        program = install(folder / name, PEERS[name]) / name
-        made[name] = lambda words=[str(program), *command]: run(words, environment)  # type: ignore[misc]
-    return made
+def one_round(seconds: Seconds, yard: Yard, number: int, others: list[Peer]) -> None:
+    """Every measurement once; the folder's release serves at its end, as at its beginning."""
+
+    def all_of(what: str, name: str, ending: str) -> None:
+        measured(seconds, what + ending, "chatops", lambda: deploy(yard, name))
+        for other in others:
+            if other.address == address(yard, name):
+                measured(seconds, what + ending, other.name, other.run)
+
+    for name, ending in (("near", ""), ("far", FAR)):
+        all_of(IDLE, name, ending)
+        yard.change(f"round {number}, {name}")
+        all_of(CHANGED, name, ending)
+        if name == "near":
+            measured(seconds, BACK, "chatops", lambda: seconds.setdefault((FLIP, "chatops"), []).append(rollback(yard)))
 
 
-def install(folder: Path, package: str) -> Path:
-    """The folder of a package's programs."""
-    venv.create(folder, with_pip=True)
-    subprocess.run([folder / "bin" / "pip", "install", "-q", package], check=True)
-    return folder / "bin"
+def address(yard: Yard, name: str) -> str:
+    """Where a link is."""
+    return str(json.loads((yard.folder / f"{name}.yaml").read_text())["targets"]["vps"]["hosts"][0]["address"])
 
 
-def pyinfra(host: Host, known: Path) -> list[str]:
-    """Its arguments."""
-    data = {"ssh_port": host.port, "ssh_key": host.identity, "ssh_known_hosts_file": known}
-    return ["-y", "--user", "root", *(word for pair in data.items() for word in ("--data", "=".join(map(str, pair)))),
-            host.address, str(HERE / "pyinfra_deploy.py")]  # fmt: skip
+def measured(seconds: Seconds, what: str, who: str, work: Callable[[], object]) -> None:
+    """Adds how long `work` takes."""
+    seconds.setdefault((what, who), []).append(timed(work))
 
 
-def ansible(host: Host, app: Path, site: Path) -> list[str]:
-    """Its arguments."""
-    given: dict[str, Any] = {
-        "app": str(app),
-        "site": str(site),
-        "ansible_port": host.port,
-        "ansible_ssh_private_key_file": str(host.identity),
-    }
-    place = [
-        "-i",
-        f"{host.address},",
-        "-u",
-        "root",
-        "--ssh-common-args",
-        "-o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes",
+def rollback(yard: Yard) -> float:
+    """Seconds from the command to the rename that moves all traffic."""
+    begun = time.time()
+    events = yard.events("-c", "near.yaml", "rollback", "vps", "--yes")
+    done = next(event for event in events if event["type"] == "step_finished" and event["step"] == "switch")
+    return datetime.fromisoformat(done["time"]).timestamp() - begun
+
+
+def counted(yard: Yard, name: str, link: Link) -> list[str]:
+    """How often a deploy with nothing to do waits for the host: changes of direction on its connection, halved."""
+    before = link.traffic
+    deploy(yard, name)
+    trips, sent = link.traffic.round_trips - before.round_trips, link.traffic.up - before.up
+    return [
+        f"{IDLE}{FAR if name == 'far' else ''}: round trips ({sent / 1024:.0f} KiB sent)",
+        "chatops",
+        "<= 10",
+        *[f"{trips:.0f}"] * 3,
     ]
-    return [*place, "-e", json.dumps(given), str(HERE / "playbook.yml")]
 
 
-def run(command: list[str], environment: dict[str, str]) -> None:
-    """Raises with what it said when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    if done.returncode:
-        sys.exit(f"{command[0]} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+def rows(seconds: Seconds, bootstrap: float) -> Iterator[list[str]]:
+    """The table."""
+    yield ["a bare host, packages downloaded", "chatops", "<= 90", *[f"{bootstrap:.1f}"] * 3]
+    for (what, who), values in sorted(seconds.items()):
+        goal = GOALS.get(what, "-") if who == "chatops" else "-"
+        yield [what, who, goal, *(f"{value:.2f}" for value in (min(values), statistics.median(values), max(values)))]
 
 
-def round_trips(rig: Rig, yard: Yard) -> int:
-    """How often a deploy with nothing to do waits for the host."""
-    entry = yard.entry
-    with rig.link(yard.host) as link:
-        yard.entry = lambda host: {**entry(host), "address": link.address, "port": link.port}  # type: ignore[method-assign]
-        yard.configure()
-        before = link.traffic.round_trips
-        yard.chatops("deploy", "vps", "--yes")
-        trips = link.traffic.round_trips - before
-    yard.entry = entry  # type: ignore[method-assign]
-    yard.configure()
-    return trips
+def notes(seconds: Seconds) -> Iterator[str]:
+    """What the table does not say."""
+    yield f"{ROUNDS} rounds, taken in turns, of whole commands on one host (ansible: one round, it is slow)."
+    yield "chatops proves a release on its workers and through nginx, and measures what users feel; the others prove nothing."
+    for what, goal in GOALS.items():
+        ours, theirs = seconds[what, "chatops"], seconds.get((what, "pyinfra"))
+        if theirs:
+            yield f"{what}: {statistics.median(ours) / statistics.median(theirs):.2f} of pyinfra's time (goal: {goal})."
 
 
 if __name__ == "__main__":

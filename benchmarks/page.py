@@ -9,7 +9,7 @@ from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-ORDER = ("start", "local", "load", "logs", "monitor", "chat_load", "heroku")
+ORDER = ("start", "local", "load", "logs", "monitor", "chat_load", "heroku", "deploy", "deploy_fleet", "deploy_load")
 """The benchmarks, in the order in which they run and stand; others follow by name."""
 
 INTRODUCTION = """\

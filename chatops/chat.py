@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
+
     from websockets.asyncio.client import ClientConnection
 
 OPEN_LIMIT = 5.0
@@ -39,9 +41,10 @@ class Client:
     room: str
     name: str
     tally: Tally
+    trust: ssl.SSLContext | None = None
     last: int | None = None
     seen: dict[str, int] = field(default_factory=dict)
-    spoke: bool = False
+    welcomed: asyncio.Event = field(default_factory=asyncio.Event)
     refused: str = ""
     _pending: dict[str, str] = field(default_factory=dict)
     _socket: ClientConnection | None = None
@@ -70,7 +73,7 @@ class Client:
             self._socket = following or self._socket
             await socket.close()
             socket = following
-        return self.spoke
+        return self.welcomed.is_set()
 
     async def _open(self) -> ClientConnection | None:
         from websockets.asyncio.client import connect
@@ -79,7 +82,13 @@ class Client:
         try:
             async with asyncio.timeout(OPEN_LIMIT):
                 socket = await connect(
-                    self.url, compression=None, ping_interval=None, close_timeout=1, max_queue=None, proxy=None
+                    self.url,
+                    ssl=self.trust,
+                    compression=None,
+                    ping_interval=None,
+                    close_timeout=1,
+                    max_queue=None,
+                    proxy=None,
                 )
                 await socket.send(json.dumps({"type": "hello", "name": self.name, "rooms": {self.room: self.last}}))
                 return socket
@@ -101,7 +110,7 @@ class Client:
         if kind == "history":
             for message in frame.get("messages", []):
                 self._see(message)
-            self.spoke = True
+            self.welcomed.set()
             for cid, text in list(self._pending.items()):
                 await self._write(socket, cid, text)
         elif kind == "message":
@@ -132,7 +141,7 @@ class Client:
         cid = str(uuid.uuid4())
         self.tally.sent[cid] = time.monotonic()
         self._pending[cid] = text
-        if self._socket and self.spoke:
+        if self._socket and self.welcomed.is_set():
             await self._write(self._socket, cid, text)
         return cid
 

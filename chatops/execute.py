@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chatops import health
-from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy
+from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, Scale, State
 from chatops.targets.base import Target
@@ -23,6 +23,9 @@ class Prober(Protocol):
     async def start(self) -> None:
         """Begins to ask."""
 
+    async def ready(self) -> None:
+        """Waits until something was felt, so that what comes now has a before; it is felt for a moment at least."""
+
     async def stop(self) -> Impact | None:
         """Ends, and tells what was felt; None where there was nothing to ask."""
 
@@ -33,6 +36,8 @@ class _Course:
 
     begun: float = field(default_factory=time.monotonic)
     proved: bool = False
+    switching: bool = False
+    """Whether traffic may have been moved."""
     release: str | None = None
     error: ChatopsError | None = None
 
@@ -43,7 +48,7 @@ async def execute(target: Target[Any], state: State, plan: Plan, prober: Prober 
     if plan.changes and prober:
         await prober.start()
     try:
-        async with aclosing(_attempt(target, plan, course)) as events:
+        async with aclosing(_attempt(target, plan, course, prober)) as events:
             async for event in events:
                 yield event
         if course.error and (goal := _way_back(state, plan, course)):
@@ -58,18 +63,21 @@ async def execute(target: Target[Any], state: State, plan: Plan, prober: Prober 
     yield finished
 
 
-async def _attempt(target: Target[Any], plan: Plan, course: _Course) -> AsyncGenerator[Event, None]:
+async def _attempt(target: Target[Any], plan: Plan, course: _Course, prober: Prober | None) -> AsyncGenerator[Event, None]:
     """Every phase and its gate; what ends it early lands in `course.error`."""
     if not plan.changes:
         return
     try:
         for phase in plan.phases:
+            course.switching = course.switching or phase.name == "switch"
+            if phase.gate and prober:
+                await prober.ready()
             async with aclosing(_phase(target, plan, phase)) as events:
                 async for event in events:
                     if isinstance(event, HealthSample):
                         course.proved, course.release = True, event.release
                     yield event
-    except (StepFailed, Unhealthy, Interrupted) as error:
+    except (StepFailed, Unhealthy, Interrupted, UnknownOutcome) as error:
         course.error = error
     except asyncio.CancelledError:
         if task := asyncio.current_task():
@@ -87,7 +95,9 @@ async def _phase(target: Target[Any], plan: Plan, phase: Phase) -> AsyncGenerato
 
 def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
     """Where to return to: what served before. After the gate the new release stays: it has proved itself."""
-    if course.proved or not isinstance(plan.goal, Deploy | Restart | Rollback | Scale):
+    if course.proved or isinstance(course.error, UnknownOutcome):
+        return None
+    if not isinstance(plan.goal, Deploy | Restart | Rollback | Scale):
         return None
     if isinstance(plan.goal, Scale):
         return Scale(_workers(state))
@@ -97,8 +107,9 @@ def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
 
 
 def _workers(state: State) -> int:
-    """How many workers served before, on the host that had most."""
-    hosts = Counter(worker.host for worker in state.workers if state.release and worker.release == state.release.id)
+    """How many workers had clients before, on the host that had most."""
+    mine = (one for one in state.workers if state.release and one.release == state.release.id)
+    hosts = Counter(one.host for one in mine if one.state not in {"starting", "stopping"})
     return max(hosts.values(), default=1)
 
 
@@ -120,7 +131,8 @@ async def _go_back(target: Target[Any], goal: Goal, course: _Course) -> AsyncGen
     except ChatopsError as second:
         first = course.error
         message = f"{first.message if first else ''}; the way back failed too: {second.message}"
-        course.error = StepFailed(message, "run the same command again, or `chatops status` first")
+        kind = UnknownOutcome if course.switching else StepFailed
+        course.error = kind(message, "run the same command again, or `chatops status` first")
 
 
 def _finished(plan: Plan, course: _Course, impact: Impact | None) -> Finished:

@@ -13,23 +13,42 @@ from chatops.model import LIMITS, Gate
 from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
     import httpx
 
 BODY_CAP = 1024 * 1024
 POLL = 0.05
 
 
-def client(url: str = "https:", timeout: float = LIMITS.answer) -> httpx.AsyncClient:
+def client(
+    url: str = "https:", authority: Path | None = None, timeout: float = LIMITS.answer, *, keep_alive: bool = False
+) -> httpx.AsyncClient:
     """A client for probes of `url`: no redirects, no decompression (a small answer could unpack to gigabytes), verified TLS.
 
-    Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
+    Each look takes a new connection, as a new user would: a kept one stays with one worker, also while that one drains and
+    says so. Where `url` says plain HTTP, the certificates (20 ms) are not loaded.
     """
     import httpx
 
     plain = url.startswith("http://")
+    verify = False if plain else trust(authority)
     # No proxy of the operator's environment may answer for the app.
     headers = {"Accept-Encoding": "identity"}
-    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=not plain)
+    limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=False, verify=verify, limits=limits)
+
+
+def trust(authority: Path | None = None) -> ssl.SSLContext:
+    """Whom HTTPS is believed: certifi's authorities, this machine's own, and those in `authority` (PEM)."""
+    import httpx
+
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    if authority:
+        context.load_verify_locations(cafile=authority)
+    return context
 
 
 async def sample(http: httpx.AsyncClient, url: str, target: str = "") -> HealthSample:
@@ -92,7 +111,7 @@ async def wait_until_healthy(gate: Gate) -> HealthSample:
     """
     end = time.monotonic() + gate.seconds
     row = 0
-    async with client(gate.url) as http:
+    async with client(gate.url, gate.authority) as http:
         while True:
             seen = await sample(http, gate.url)
             row = row + 1 if not (reason := complaint(seen, gate.release)) else 0

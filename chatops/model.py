@@ -115,14 +115,20 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a target has now. Targets extend it with facts of their own."""
+    """What a target has now; `authority` (PEM) is who vouches for an https `url`, where it is nobody that all believe.
+
+    Targets extend it with facts of their own.
+    """
 
     target: str
     kind: str
     url: str | None = None
+    authority: Path | None = None
     releases: tuple[KeptRelease, ...] = ()
     workers: tuple[Worker, ...] = ()
     lock: Lock | None = None
+    notices: tuple[str, ...] = ()
+    """What keeps it from being whole, though it may serve: hosts out of reach, or with another release than most."""
 
     @property
     def release(self) -> KeptRelease | None:
@@ -198,12 +204,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What must hold after a phase: `answers` good answers in a row at `url`, from `release` where it says one."""
+    """What must hold after a phase: `answers` good answers in a row at `url`, from `release` where it says one.
+
+    `authority` (PEM) is believed beside the usual ones when `url` says https.
+    """
 
     url: str
     release: str | None = None
     answers: int = 3
     seconds: float = 30.0
+    authority: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-from chatops.model import KeptRelease
 
 SCRIPTS = Path(__file__).parent / "node"
 """Our Node scripts and the lock file of PM2 (AGPL: installed on demand from it, never bundled)."""
@@ -81,6 +79,8 @@ class RunSet:
     command: str
     secrets: tuple[str, ...]
     layout: Layout
+    node: PurePosixPath | None = None
+    """The Node that runs it, wherever it is started again; None: the one that starts it."""
 
     def worker(self, number: int) -> str:
         """PM2's name of a worker: `chat-0a1b2c3d4e-0`."""
@@ -107,15 +107,17 @@ class RunSet:
         """The worker's log file; `stream` is out or err."""
         return self.layout.logs / f"{self.worker(number)}.{stream}.log"
 
-    def summary(self, workers: int) -> dict[str, Any]:
-        """`set.json`: what `inspect` needs to know of a set that is there."""
+    def summary(self, workers: int, proved: int) -> dict[str, Any]:
+        """`set.json`: what `inspect` and the front need to know of a set; `proved` workers may have clients."""
         return {
             "name": self.name,
             "release": self.release,
             "env": self.env,
             "workers": workers,
+            "proved": proved,
             "command": self.command,
             "secrets": list(self.secrets),
+            **({"node": str(self.node)} if self.node else {}),
         }
 
     def specification(self, number: int) -> dict[str, Any]:
@@ -144,6 +146,7 @@ class RunSet:
             "out_file": str(self.log(number, "out")),
             "error_file": str(self.log(number, "err")),
             "env": {"CHATOPS_WORKER": str(self.folder / f"{number}.json")},
+            **({"interpreter": str(self.node)} if self.node else {}),
         }
 
     def gate(self, numbers: range, health: str, websocket: str | None, seconds: float) -> dict[str, Any]:
@@ -158,6 +161,7 @@ class RunSet:
                 {
                     "name": self.worker(number),
                     "socket": str(self.socket(number)),
+                    "ops": str(self.ops(number)),
                     "record": str(self.record(number)),
                     "logs": [str(self.log(number, stream)) for stream in ("out", "err")],
                 }
@@ -168,47 +172,8 @@ class RunSet:
 
 def from_summary(value: Mapping[str, Any], app: str, layout: Layout) -> RunSet:
     """The run set that `summary` described. Raises KeyError when the file is not ours."""
-    return RunSet(value["name"], app, value["release"], value["env"], value["command"], tuple(value["secrets"]), layout)
-
-
-@dataclass(frozen=True, slots=True)
-class SetFacts:
-    """A run set that is there: `workers` were asked for, `alive` of them live."""
-
-    run_set: RunSet
-    workers: int
-    alive: int
-
-    @property
-    def whole(self) -> bool:
-        """Whether every worker that was asked for is there."""
-        return self.alive == self.workers
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a kept release runs: its last run set, and its dependencies' key."""
-
-    run_set: RunSet
-    modules: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What of an app is on one host. `live` and `previous` name run sets: where traffic goes, and what stays warm."""
-
-    sets: tuple[SetFacts, ...] = ()
-    live: str | None = None
-    previous: str | None = None
-    releases: tuple[KeptRelease, ...] = ()
-    recipes: Mapping[str, Recipe] = field(default_factory=dict)
-    modules: frozenset[str] = frozenset()
-    daemon: bool = False
-    pm2_installed: bool = False
-
-    def facts(self, name: str | None) -> SetFacts | None:
-        """A run set by its name."""
-        return next((facts for facts in self.sets if facts.run_set.name == name), None)
+    secrets, node = tuple(value["secrets"]), PurePosixPath(value["node"]) if "node" in value else None
+    return RunSet(value["name"], app, value["release"], value["env"], value["command"], secrets, layout, node)
 
 
 def files(run_set: RunSet, numbers: range, scripts: PurePosixPath) -> Iterator[tuple[str, Any]]:

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
-from chatops.model import App
+from chatops.model import App, State
 
 if TYPE_CHECKING:
-    import httpx
+    from pathlib import Path
 
 ASK_EVERY = 0.05
 SAY_EVERY = 0.2
 SETTLE = 3.0
 """Seconds that messages under way get to arrive before they count as lost."""
+BEFORE, AFTER = 0.5, 0.25
+"""Seconds from the start in which everybody should have an answer before a switch; for which they go on after it at least."""
 ROOM = "chatops-probe"
 
 
@@ -51,29 +53,48 @@ class Requests:
 class Probe:
     """Clients against one public address, from `start` to `stop`."""
 
-    def __init__(self, url: str, app: App, clients: int = 3) -> None:
+    def __init__(self, url: str, app: App, clients: int = 3, authority: Path | None = None) -> None:
         self._health = url + app.health
+        self._authority = authority
         self._requests = Requests()
         self._tally = Tally()
         room = f"{ROOM}-{uuid.uuid4().hex[:8]}"
         socket = f"ws{url.removeprefix('http')}{app.websocket}" if app.websocket else None
         names = range(clients) if socket else ()
-        self._clients = [Client(socket or "", room, f"probe {number}", self._tally, last=0) for number in names]
+        trust = health.trust(authority) if url.startswith("https:") else None
+        self._clients = [Client(socket or "", room, f"probe {number}", self._tally, trust, last=0) for number in names]
         self._running: list[asyncio.Task[None]] = []
+        self._asked = asyncio.Event()
+        self._begun = self._until = 0.0
 
     async def start(self) -> None:
-        """Begins to ask and to talk, with everything loaded: what is measured may last a second only."""
-        http = health.client(self._health)
+        """Begins to ask and to talk."""
+        self._begun = time.monotonic()
         talk = [self._talk(client) for client in self._clients]
         stay = [client.stay() for client in self._clients]
-        self._running = [asyncio.create_task(part) for part in (self._ask(http), *talk, *stay)]
+        self._running = [asyncio.create_task(part) for part in (self._ask(), *talk, *stay)]
+
+    async def ready(self) -> None:
+        """Waits until the health address and every chat client had an answer, but not for long."""
+        waiting = (self._asked, *(client.welcomed for client in self._clients))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._begun + BEFORE - time.monotonic()):
+                await asyncio.gather(*(event.wait() for event in waiting))
+        self._until = time.monotonic() + AFTER
 
     async def stop(self) -> Impact | None:
-        """Stops talking, waits for what is under way, and tells what was felt; None where nothing ever answered."""
+        """Stops, when everybody has said a last word and heard those of the others, and tells what was felt.
+
+        None where nothing ever answered.
+        """
+        await asyncio.sleep(self._until - time.monotonic())
         asking, *others = self._running
         talking, staying = others[: len(self._clients)], others[len(self._clients) :]
-        await _end([asking, *talking])
+        await _end(talking)
+        for client in self._clients:
+            await self._say(client)
         await self._settle()
+        await _end([asking])
         lost = self._lost()
         await _end(staying)
         return self._impact(lost) if self._requests.count else None
@@ -87,12 +108,12 @@ class Probe:
 
     def _impact(self, lost: int) -> Impact:
         gap = self._requests.longest_gap * 1000
-        spoken = len(self._tally.sent) if any(client.spoke for client in self._clients) else 0
+        spoken = len(self._tally.sent) if any(client.welcomed.is_set() for client in self._clients) else 0
         return Impact(self._requests.count, self._requests.failed, spoken, lost, self._tally.doubled, round(gap, 1))
 
     def _lost(self) -> int:
         """Messages that somebody in the room has not seen."""
-        speaking = [client for client in self._clients if client.spoke]
+        speaking = [client for client in self._clients if client.welcomed.is_set()]
         return len(set().union(*(client.missing() for client in speaking))) if speaking else 0
 
     def latencies(self) -> dict[str, dict[str, float]]:
@@ -104,27 +125,31 @@ class Probe:
         """Connections that ended without a drain and were made again."""
         return self._tally.reconnects
 
-    async def _ask(self, http: httpx.AsyncClient) -> None:
+    async def _ask(self) -> None:
         loop = asyncio.get_running_loop()
-        async with http:
+        async with health.client(self._health, self._authority, keep_alive=True) as http:
             due = loop.time()
             while True:
                 begun = time.monotonic()
                 seen = await health.sample(http, self._health)
                 self._requests.add(begun, time.monotonic(), seen.ok)
+                self._asked.set()
                 due = max(due + ASK_EVERY, loop.time())
                 await asyncio.sleep(due - loop.time())
 
     async def _talk(self, client: Client) -> None:
         while True:
             await asyncio.sleep(SAY_EVERY)
-            if client.spoke:
-                await client.say("are you there?")
+            await self._say(client)
+
+    async def _say(self, client: Client) -> None:
+        if client.welcomed.is_set():
+            await client.say("are you there?")
 
 
-def prober(url: str | None, app: App) -> Probe | None:
+def prober(state: State, app: App) -> Probe | None:
     """The probe of a deploy; None where nothing serves yet, so that nobody can feel anything."""
-    return Probe(url, app) if url else None
+    return Probe(state.url, app, authority=state.authority) if state.url else None
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

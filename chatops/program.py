@@ -55,15 +55,17 @@ end_recorded() {
 limited() {
   if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$@"; else shift; "$@"; fi
 }
+# NAME SECONDS [checked]: a step with a check is done only where that fails.
 step() {
   if [ -e "$stop" ]; then note ended "$1" ',"code":130'; exit 130; fi
   note started "$1"
-  if limited "$2" sh "$program" "check_$1" >/dev/null 2>&1 </dev/null; then
+  if [ "${3-}" ] && limited "$2" sh "$program" "check_$1" >/dev/null 2>&1 </dev/null; then
     note finished "$1" ',"changed":false'
     return
   fi
   { { limited "$2" sh "$program" "action_$1"; echo $? >"$journal.code"; } 2>&1 </dev/null; } | encode "$1"
-  code=$(cat "$journal.code")
+  code=1
+  read -r code <"$journal.code" || code=1
   if [ "$code" -ne 0 ]; then
     note failed "$1" ",\"code\":$code"
     note ended "$1" ',"code":4'
@@ -88,12 +90,16 @@ def compile_program(title: str, steps: Sequence[ShellStep], variables: Mapping[s
         lines += [
             "",
             f"# {step.title}",
-            _function(f"check_{step.name}", step.check),
+            *([_function(f"check_{step.name}", step.check)] if _checked(step) else []),
             _function(f"action_{step.name}", step.action),
         ]
     lines.append(_RUNNER)
-    lines += [f"step {shell.words(step.name, int(step.limit))}" for step in steps]
+    lines += [f"step {shell.words(step.name, int(step.limit), *['checked'] * _checked(step))}" for step in steps]
     return "\n".join([*lines, 'note ended "" \',"code":0\'', ""])
+
+
+def _checked(step: ShellStep) -> bool:
+    return step.check != "false"
 
 
 def _function(name: str, body: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from chatops import steps
+from chatops.deployed import Deployed, SetFacts
+from chatops.environment import env_digest
 from chatops.errors import ConfigError
 from chatops.model import LIMITS, Deploy, Environment, Gate, Generate, Phase, Release, Rollback, Scale, Step
-from chatops.pm2 import Deployed, RunSet, SetFacts
+from chatops.pm2 import RunSet
 from chatops.shell import words
 from chatops.steps import Site
 
@@ -27,10 +29,11 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
     wanted = _wanted(site, there, goal.release, goal.env)
     live = there.facts(there.live)
     if ready and not base and live and live.whole and live.workers == site.workers and _same(live.run_set, wanted):
-        return Rollout((Phase("prepare", (_nothing(live),)),), goal.release.id)
+        tidy = tuple(_tidy(site, there, live))
+        return Rollout(_phases(("settle", tidy)) if tidy else (Phase("prepare", (_nothing(live),)),), goal.release.id)
     previous = there.facts(there.previous)
-    if previous and previous.alive == site.workers and _same(previous.run_set, wanted):
-        return _onto(site, there, previous.run_set, (*base, *steps.wake(site, previous)))
+    if previous and previous.whole and previous.workers == site.workers and _same(previous.run_set, wanted):
+        return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)))
     unpack = (
         steps.unpack(site, goal.release),
         *steps.modules(site, goal.release, there.modules),
@@ -54,7 +57,7 @@ def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]
     if goal.to not in there.recipes:
         raise ConfigError(f"release `{goal.to}` is not kept here", "`chatops releases` shows what is")
     if previous and previous.whole and previous.run_set.release == goal.to:
-        return _onto(site, there, previous.run_set, (*mark, *base, *steps.wake(site, previous)), goal.bad)
+        return _onto(site, there, previous.run_set, (*mark, *base, steps.wake(site, previous)), goal.bad)
     wanted = replace(there.recipes[goal.to].run_set, name=_free_name(there, goal.to))
     begin = steps.start(site, wanted, range(live.workers if live else site.workers))
     return _onto(site, there, wanted, (*mark, *base, *begin), goal.bad)
@@ -72,15 +75,16 @@ def scale(site: Site, there: Deployed, goal: Scale) -> Rollout:
     """More workers join the set that serves; fewer: the surplus drains and stops."""
     live = _live(there)
     run_set, release = live.run_set, live.run_set.release
-    if goal.workers == live.workers:
+    if goal.workers == live.workers == live.proved:
         return Rollout((Phase("prepare", (_nothing(live),)),), release)
     notices = (
         (f"the file says `workers: {site.workers}`: the next deploy goes back to it",) if goal.workers != site.workers else ()
     )
-    if goal.workers > live.workers:
-        return Rollout(_phases(("prepare", steps.start(site, run_set, range(live.workers, goal.workers)))), release, notices)
-    retire = steps.retire(site, run_set, range(goal.workers, live.workers))
-    return Rollout(_phases(("settle", (retire,))), release, notices)
+    fewer, more = range(goal.workers, live.workers), range(min(live.proved, goal.workers), goal.workers)
+    retire = (steps.retire(site, live, fewer),) if fewer else ()
+    start = steps.start(site, run_set, more) if more else ()
+    phases = _phases(("prepare", (*retire, *start))) if start else _phases(("settle", retire))
+    return Rollout(phases, release, notices)
 
 
 def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...], gone: str | None = None) -> Rollout:
@@ -95,6 +99,16 @@ def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...]
     gate = Gate(url=f"{site.url}{site.app.health}", release=wanted.release, seconds=LIMITS.boot / 2)
     phases = _phases(("prepare", prepare), ("switch", (steps.switch(site, wanted, there.live, warm),)), ("settle", settle))
     return Rollout(tuple(replace(phase, gate=gate) if phase.name == "switch" else phase for phase in phases), wanted.release)
+
+
+def _tidy(site: Site, there: Deployed, live: SetFacts) -> Iterator[Step]:
+    """What a change left undone that was broken off after its switch: clients, sets, releases."""
+    leftovers = [facts for facts in there.sets if facts.run_set.name not in {there.live, there.previous}]
+    previous = there.facts(there.previous)
+    if leftovers and previous and previous.alive:
+        yield steps.drain(site, previous)
+    yield from steps.stop_sets(site, leftovers)
+    yield from _prune(site, there, live.run_set, there.previous)
 
 
 def _phases(*named: tuple[str, Iterable[Step]]) -> tuple[Phase, ...]:
@@ -113,24 +127,23 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
     gone = [there.recipes[id] for id in old if id in there.recipes]
     envs = {recipe.run_set.env for recipe in gone} - {recipe.run_set.env for recipe in kept} - {wanted.env}
     keys = {recipe.modules for recipe in gone} - {recipe.modules for recipe in kept} - {None}
-    if old:
-        unused = [] if site.layout.cache else sorted(key for key in keys if key)
-        yield from steps.prune(site, old, unused, sorted(envs))
+    unused = [] if site.layout.cache else sorted(key for key in keys if key)
+    yield from steps.prune(site, old, unused, sorted(envs), sorted(there.stale - {site.scripts.name}))
 
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:
     """The run set that a deploy wants: an interrupted one of the same kind is taken up again."""
     made = (name for name, value in env.items() if isinstance(value, Generate))
     secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
-    digest = steps.env_digest(env, site.app.name)
-    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout)
+    digest = env_digest(env, site.app.name + site.stores)
+    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})
     again = next((run_set.name for run_set in unfinished if _same(run_set, wanted)), None)
     return replace(wanted, name=again or _free_name(there, release.id))
 
 
 def _same(one: RunSet, other: RunSet) -> bool:
-    return (one.release, one.env, one.command, one.secrets) == (other.release, other.env, other.command, other.secrets)
+    return replace(one, name="") == replace(other, name="")
 
 
 def _free_name(there: Deployed, release: str) -> str:
@@ -147,4 +160,8 @@ def _live(there: Deployed) -> SetFacts:
 
 
 def _nothing(live: SetFacts) -> Step:
-    return Step(name="nothing", title=f"{live.alive} workers of {live.run_set.name} serve already", reason="skip")
+    return Step(
+        name="nothing",
+        title=f"{steps.counted(live.alive, 'worker')} of {live.run_set.name} serve{'s' if live.alive == 1 else ''} already",
+        reason="skip",
+    )

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from chatops.deployed import SetFacts
 from chatops.model import LIMITS, App, Environment, Generate, Reason, Release
-from chatops.pm2 import Layout, RunSet, SetFacts, files
+from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
-from chatops.redact import Secret
-from chatops.shell import words, write
+from chatops.shell import assign, words, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Site:
     node_major: str
     provided: tuple[str, ...] = ()
     """Secrets that lie in the secrets' folder of the host already."""
+    slots: int = 0
+    """How many names the sockets of a set have, for a proxy that is not told how many workers there are."""
+    node: PurePosixPath | None = None
+    """The Node for workers, where it is not simply the one that runs the scripts."""
+    stores: str = ""
+    """Where the stores of `provided` are: workers that were given others are replaced."""
 
 
 def step(
@@ -38,23 +44,9 @@ def step(
     return ShellStep(name=name, title=title, reason=reason, check=check, action=action, limit=limit)
 
 
-def env_digest(env: Environment, salt: str) -> str:
-    """Tells environments apart without telling what is in them: slow to guess where secrets are involved."""
-    text = json.dumps({name: _text(value) for name, value in sorted(env.items())}).encode()
-    rounds = 100_000 if any(isinstance(value, Secret) for value in env.values()) else 1
-    return hashlib.pbkdf2_hmac("sha256", text, salt.encode(), rounds).hex()[:16]
-
-
-def _text(value: str | Secret | Generate) -> str | int:
-    if isinstance(value, Secret):
-        return value.reveal()
-    return value.length if isinstance(value, Generate) else value
-
-
-def env_file(env: Environment) -> str:
-    """The environment as launch.cjs reads it; what the host makes itself is not in it. Write it 0600, show it nobody."""
-    given = {name: value for name, value in env.items() if not isinstance(value, Generate)}
-    return json.dumps({name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items()})
+def counted(number: int, noun: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def modules_key(lock: str, node_major: str) -> str:
@@ -109,7 +101,7 @@ def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
     """What `releases` shows, and what a later rollback needs to start it again."""
     key = modules_key(release.lock, site.node_major) if release.lock else None
     facts = {"id": release.id, "created": release.created, "by": release.by, "git": release.git, "modules": key}
-    text = write(site.layout.state / "releases" / f"{release.id}.json", json.dumps({**facts, **run_set.summary(0)}))
+    text = write(site.layout.state / "releases" / f"{release.id}.json", json.dumps({**facts, **run_set.summary(0, 0)}))
     return step("record", f"record release {release.id}", f"mkdir -p {words(site.layout.state / 'releases')}\n{text}")
 
 
@@ -119,38 +111,75 @@ def start(site: Site, run_set: RunSet, numbers: range) -> tuple[ShellStep, ...]:
     # A proxy of the folder's group must reach the sockets; `chmod` would cost the folder its group for what is made in it.
     texts = [f"(umask 067 && {words('mkdir', '-p', folder)})", words("mkdir", "-p", site.layout.logs, site.layout.data)]
     texts += [write(folder / name, json.dumps(value)) for name, value in files(run_set, numbers, site.scripts)]
-    texts += [summary(run_set, numbers.stop), ask_pm2(site, "start", folder / "apps.json")]
-    title = f"start {len(numbers)} workers of {run_set.name} beside what serves"
+    texts += [summary(run_set, numbers.stop, proved=numbers.start), ask_pm2(site, "start", folder / "apps.json")]
+    title = f"start {counted(len(numbers), 'worker')} of {run_set.name} beside what serves"
     return (step("start", title, "\n".join(texts), reason="create"), prove(site, run_set, numbers))
 
 
-def prove(site: Site, run_set: RunSet, numbers: range) -> ShellStep:
-    """The gate on the host: workers answer well, as the release they should be, before any traffic goes to them."""
+def prove(site: Site, run_set: RunSet, numbers: range, title: str = "gate: every worker answers well") -> ShellStep:
+    """The gate on the host: workers answer well, as the release they should be, before any traffic goes to them.
+
+    Those that were told to hand their clients over take some again, first.
+    """
     gate = run_set.folder / "gate.json"
     checked = run_set.gate(numbers, site.app.health, site.app.websocket, LIMITS.boot / 2)
     text = f'{write(gate, json.dumps(checked))}\n"$node" {words(site.scripts / "gate.cjs", gate)}'
-    return ShellStep(name="gate", title="gate: every worker answers well", action=text, limit=LIMITS.boot, proves=True)
+    text = f"{text}\n{summary(run_set, numbers.stop, proved=numbers.stop)}"
+    text = f"{text}\n{lead(site, run_set, numbers.stop)}"
+    return ShellStep(name="gate", title=title, action=text, limit=LIMITS.boot, proves=True)
 
 
-def wake(site: Site, warm: SetFacts) -> tuple[ShellStep, ...]:
-    """A warm set takes clients again."""
-    numbers = range(warm.workers)
-    text = f'"$node" {words(site.scripts / "drain.cjs", "back", *(warm.run_set.ops(number) for number in numbers))}'
-    return (step("wake", f"wake {warm.run_set.name}", text, limit=20), prove(site, warm.run_set, numbers))
+def lead(site: Site, run_set: RunSet, workers: int) -> str:
+    """Commands that lead the names `slot.N` to so many workers: links, changed by renames, so that none is ever absent."""
+    if not site.slots:
+        return ""
+    return f"""\
+slot=0
+while [ "$slot" -lt {site.slots} ]; do
+  worker=$((slot % {workers})).sock
+  link={words(run_set.folder)}/slot.$slot
+  if [ ! "$link" -ef {words(run_set.folder)}/"$worker" ]; then
+    ln -sf "$worker" "$link.new"
+    mv -fT "$link.new" "$link"
+  fi
+  slot=$((slot + 1))
+done"""
 
 
-def summary(run_set: RunSet, workers: int) -> str:
-    """Commands that record how many workers a set has."""
-    return write(run_set.folder / "set.json", json.dumps(run_set.summary(workers)))
+def wake(site: Site, warm: SetFacts) -> ShellStep:
+    """A warm set takes clients again, once it has proved itself."""
+    return prove(site, warm.run_set, range(warm.workers), f"gate: {warm.run_set.name} wakes, every worker answers well")
+
+
+def summary(run_set: RunSet, workers: int, proved: int) -> str:
+    """Commands that record how many workers a set has; only those that have proved themselves get clients."""
+    return write(run_set.folder / "set.json", json.dumps(run_set.summary(workers, proved)))
+
+
+_SWITCH = r"""
+found=$(readlink "$run/live") || found=-
+if [ "$found" != "$expected" ] && [ "$found" != "$wanted" ]; then
+  echo "live is \`$found\`, the plan expected \`$expected\`: somebody else changed it"
+  exit 1
+fi
+point() { # one rename: the link is never absent
+  rm -f "$1.new"
+  ln -s "$2" "$1.new"
+  mv -fT "$1.new" "$1" 2>/dev/null || "$node" -e 'require("fs").renameSync(...process.argv.slice(1))' "$1.new" "$1"
+}
+[ "$warm" = - ] || point "$run/previous" "$warm"
+point "$run/live" "$wanted"
+echo "live: $found -> $wanted"
+point "$root/current" "$tree"
+"""
 
 
 def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None) -> ShellStep:
     """The one rename that moves all new traffic; refuses when `live` has changed since the plan was made."""
-    arguments = (site.scripts / "switch.cjs", site.layout.run, wanted.name, live or "-", warm or "-")
-    current = site.layout.root / "current"
-    link = words("ln", "-s", site.layout.release(wanted.release), f"{current}.new")
-    rename = f"require('fs').renameSync({json.dumps(f'{current}.new')}, {json.dumps(str(current))})"
-    text = f'"$node" {words(*arguments)}\nrm -f {words(f"{current}.new")}\n{link}\n"$node" -e {words(rename)}'
+    layout, tree = site.layout, site.layout.release(wanted.release)
+    names = {"wanted": wanted.name, "expected": live or "-", "warm": warm or "-"}
+    given = {"root": layout.root, "run": layout.run, "tree": tree, **names}
+    text = "\n".join(assign(name, value) for name, value in given.items()) + _SWITCH
     return step("switch", f"switch traffic to {wanted.name} (one rename)", text, limit=30)
 
 
@@ -164,11 +193,22 @@ def _drain(site: Site, run_set: RunSet, numbers: range) -> str:
     return f'"$node" {words(site.scripts / "drain.cjs", int(LIMITS.drain), *map(run_set.ops, numbers))}'
 
 
-def retire(site: Site, run_set: RunSet, numbers: range) -> ShellStep:
-    """Ends some workers of the set that serves: first they get no new connections, then they hand over, then they stop."""
+def retire(site: Site, live: SetFacts, numbers: range) -> ShellStep:
+    """Ends some workers of the set that serves: first they get no new connections, then they hand over, then they stop.
+
+    They are of the set until they have ended, so that whoever finds this interrupted ends them.
+    """
+    run_set, proved = live.run_set, min(live.proved, numbers.start)
     unseen = words("rm", "-f", "--", *map(run_set.socket, numbers))
-    texts = [summary(run_set, numbers.start), unseen, _drain(site, run_set, numbers), stop_workers(site, run_set, numbers)]
-    title = f"drain and stop {len(numbers)} of {numbers.stop} workers"
+    texts = [
+        summary(run_set, numbers.stop, proved),
+        lead(site, run_set, numbers.start),
+        unseen,
+        _drain(site, run_set, numbers),
+        stop_workers(site, run_set, numbers),
+    ]
+    texts += [summary(run_set, numbers.start, proved)]
+    title = f"drain and stop {len(numbers)} of {counted(numbers.stop, 'worker')}"
     return step("stop", title, "\n".join(texts), reason="remove")
 
 
@@ -189,14 +229,15 @@ def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
     return f"{ask_pm2(site, 'stop', *names)}\nend_recorded {records}\n{words('rm', '-f', '--', *left)}"
 
 
-def prune(site: Site, old: list[str], keys: Iterable[str], envs: Iterable[str]) -> Iterator[ShellStep]:
-    """Deletes old releases, and dependencies and environments that no kept release uses."""
+def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts: list[str]) -> Iterator[ShellStep]:
+    """Deletes old releases, dependencies and environments that no kept release uses, and scripts that nothing runs from."""
     layout = site.layout
     gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
     gone += [layout.state / "releases" / f"{release}.bad" for release in old]
-    gone += [*map(layout.modules, keys), *map(layout.env, envs)]
+    gone += [*map(layout.modules, keys), *map(layout.env, envs), *(site.scripts.with_name(name) for name in scripts)]
     if gone:
-        yield step("prune", f"delete {len(old)} old releases", words("rm", "-rf", "--", *gone), reason="remove")
+        title = f"delete {counted(len(old), 'old release')}" if old else "delete scripts of older versions"
+        yield step("prune", title, words("rm", "-rf", "--", *gone), reason="remove")
 
 
 def mark_bad(site: Site, release: str) -> ShellStep:

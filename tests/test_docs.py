@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from chatops import config
-from chatops.cli.app import app
+from chatops.cli.verbs import VERBS
 from chatops.errors import ChatopsError
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-VERBS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chatops import health
-from chatops.errors import Locked, StepFailed, Unhealthy
+from chatops.errors import Locked, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.execute import execute
 from chatops.model import Deploy, Gate, Goal, KeptRelease, Phase, Plan, Release, Restart, Rollback, Scale, State, Step, Worker
@@ -119,6 +119,19 @@ def test_a_gate_that_fails_goes_back() -> None:
     assert finished.exit_code == 5
     assert "answers release `old` instead of `new`" in finished.error
     assert not any(isinstance(event, HealthSample) for event in events)
+
+
+def test_a_way_back_that_fails_after_the_switch_leaves_the_outcome_open() -> None:
+    """Nobody can tell then that what served before serves."""
+    target = Scripted(failing={"switch": StepFailed("first"), "back switch": StepFailed("second")})
+    assert carry(target, SERVES_OLD, Restart())[1].exit_code == 9
+
+
+def test_an_unknown_outcome_is_told_and_nothing_more_is_done() -> None:
+    target = Scripted(failing={"prepare": UnknownOutcome("the link does not come back")})
+    said, finished = carry(target, SERVES_OLD, Restart())
+    assert (finished.exit_code, finished.error) == (9, "the link does not come back")
+    assert not [event for event in said if isinstance(event, Notice)]
 
 
 def test_a_way_back_that_fails_says_both() -> None:

@@ -14,7 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from chatops.events import Impact
-from chatops.model import App
+from chatops.model import App, State
 from chatops.probe import Probe, Requests, percentiles, prober
 
 APP = App("chat", Path("/x"), websocket="/ws")
@@ -135,7 +135,7 @@ def test_nothing_that_answers_is_nothing_felt() -> None:
         return await probe.stop()
 
     assert asyncio.run(run()) is None
-    assert prober(None, APP) is None
+    assert prober(State(target="t", kind="local"), APP) is None
 
 
 def test_a_gap_lasts_from_the_first_question_to_the_next_good_answer() -> None:

@@ -1,4 +1,4 @@
-"""The `chatops` command: global options and the table of verbs. Nothing heavy is imported here (<= 100 ms)."""
+"""The `chatops` command: global options, and the verb that was asked for. Nothing heavy is imported here (<= 100 ms)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,11 @@ import typer
 
 from chatops import __version__
 from chatops.cli import invocation
-from chatops.cli.attach import attach
-from chatops.cli.check import check
-from chatops.cli.demo import demo
-from chatops.cli.deploy import deploy
-from chatops.cli.doctor import doctor
-from chatops.cli.init import init
-from chatops.cli.logs import logs
-from chatops.cli.monitor import monitor
-from chatops.cli.open import open_
-from chatops.cli.plan import plan
-from chatops.cli.probe import probe
-from chatops.cli.releases import releases
-from chatops.cli.remove import remove
-from chatops.cli.restart import restart
-from chatops.cli.rollback import rollback
-from chatops.cli.run import run
-from chatops.cli.scale import scale
-from chatops.cli.status import status
+from chatops.cli.verbs import Verbs
 
 app = typer.Typer(
     name="chatops",
+    cls=Verbs,
     help="Deploy, watch and scale chat and other real-time apps from one YAML file.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -56,12 +40,14 @@ def options(
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No talk on standard error.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what steps print.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks instead of one-line errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and every API call.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Deploy, watch and scale chat and other real-time apps from one YAML file."""
-    context.obj = invocation.Invocation(config, json, quiet, verbose, debug, no_color)
+    context.obj = invocation.Invocation(config, json, quiet, verbose, debug, no_color, context.invoked_subcommand)
+    if debug:
+        invocation.log_calls()
     context.with_resource(invocation.ending(context.obj))
 
 
@@ -79,29 +65,6 @@ def hoist(arguments: list[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest + arguments[end:]
-
-
-for verb in (
-    init,
-    check,
-    deploy,
-    plan,
-    rollback,
-    releases,
-    scale,
-    restart,
-    remove,
-    status,
-    attach,
-    logs,
-    run,
-    doctor,
-    probe,
-    monitor,
-    demo,
-):
-    app.command()(verb)
-app.command("open")(open_)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from chatops.cli.invocation import Invocation, interactive
+from chatops.cli.invocation import Invocation, interactive, mute
 from chatops.errors import ConfigError, Locked
 
 if TYPE_CHECKING:
@@ -34,27 +34,47 @@ async def change(
         end = time.monotonic() + wait
         while True:
             try:
-                finished = await _once(invocation, config, target, goal_of, yes=yes)
+                finished, url = await _once(invocation, config, target, goal_of, yes=yes)
                 break
             except Locked as error:
                 if time.monotonic() >= end:
                     raise
                 invocation.say(f"waiting: {error.message}")
                 await asyncio.sleep(LOCK_POLL)
-        await _end(invocation, target, finished, done)
+        await _end(invocation, target, finished, done, url)
 
 
-async def _once(invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool) -> Finished:
+async def _once(
+    invocation: Invocation, config: Config, target: Target[Any], goal_of: GoalOf, *, yes: bool
+) -> tuple[Finished, str | None]:
+    """How it ended, and where the app was served before."""
+    import asyncio
+
+    state, _ = await asyncio.gather(target.inspect(), asyncio.to_thread(_load_rest))
     from chatops.execute import execute
     from chatops.model import Remove
     from chatops.probe import prober
 
-    state = await target.inspect()
     plan = target.plan(state, goal_of(config, state))
     _agree(invocation, plan, yes=yes)
-    felt = None if isinstance(plan.goal, Remove) else prober(state.url, config.app)
+    felt = None if isinstance(plan.goal, Remove) else prober(state, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
-        return await _show(invocation, events)
+        return await _show(invocation, events), None if isinstance(plan.goal, Remove) else state.url
+
+
+def _load_rest() -> None:
+    """Loads what is needed later (0.1 s) while the target is looked at."""
+    from importlib import import_module
+
+    for name in (
+        "chatops.execute",
+        "chatops.pack",
+        "chatops.probe",
+        "chatops.render.console",
+        "httpx",
+        "websockets.asyncio.client",
+    ):
+        import_module(name)
 
 
 def _agree(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
@@ -72,7 +92,10 @@ async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> 
         from chatops.render.ndjson import write
 
         async for event in events:
-            write(event)
+            try:
+                write(event)
+            except BrokenPipeError:
+                mute()  # nobody listens: the change goes on
             if isinstance(event, Finished):
                 return event
         raise ConfigError("the change ended without saying how")
@@ -84,11 +107,12 @@ async def _show(invocation: Invocation, events: AsyncGenerator[Event, None]) -> 
     return finished
 
 
-async def _end(invocation: Invocation, target: Target[Any], finished: Finished, done: str) -> None:
+async def _end(invocation: Invocation, target: Target[Any], finished: Finished, done: str, before: str | None) -> None:
     if finished.ok:
         from chatops.render.console import closing_line
 
-        url = (await target.inspect()).url if finished.changed and not invocation.json else None
+        look = finished.changed and not before and not invocation.json
+        url = (await target.inspect()).url if look else before
         invocation.say(closing_line(finished, done.format(release=finished.release), url))
         return
     from chatops.render.console import impact_words

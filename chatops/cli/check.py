@@ -17,7 +17,7 @@ def check(
     context: typer.Context,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file instead.")] = False,
 ) -> None:
-    """Read the file and print every problem in it, each with its place and a hint."""
+    """Read the file and print every problem in it. Each with its place and a hint."""
     invocation = of(context)
     if schema:
         _print_schema()

@@ -14,8 +14,8 @@ import typer
 
 from chatops.cli import invocation
 from chatops.cli.change import change
-from chatops.cli.deploy import goal
 from chatops.cli.invocation import Invocation
+from chatops.cli.plan import goal
 
 if TYPE_CHECKING:
     from chatops.chat import Client
@@ -38,7 +38,7 @@ BEFORE_SNAPSHOT = 2.5
 
 
 def demo(context: typer.Context) -> None:
-    """Deploy the bundled chat here, let bots talk, and open the monitor; without a terminal: one snapshot, then remove it."""
+    """Deploy the bundled chat here and watch bots talk in the monitor. Without a terminal: one snapshot, then it is removed."""
     call = replace(invocation.of(context), config=_file(Path(FOLDER)))
     looking = invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin) and not call.json
     code = invocation.run(_look(call) if looking else _show(call))

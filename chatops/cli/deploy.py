@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chatops.cli import invocation
-from chatops.cli.change import GoalOf, change
+from chatops.cli.change import change
 from chatops.cli.naming import TargetName
-from chatops.cli.plan import show_plan
-
-if TYPE_CHECKING:
-    from chatops.config import Config
-    from chatops.model import Goal, State
+from chatops.cli.plan import goal, show_plan
 
 
 def deploy(
@@ -32,24 +28,9 @@ def deploy(
         typer.Option("--skip-unreachable", help="Leave out hosts that don't answer; a later deploy brings them up to date."),
     ] = False,
 ) -> None:
-    """Put the app on a target, without a dropped request or a lost message."""
+    """Put the app on a target, without a dropped request or message."""
     call, wanted = invocation.of(context), goal(release, skip_unreachable=skip_unreachable)
     if dry_run:
         invocation.run(show_plan(call, target, wanted))
     else:
         invocation.run(change(call, target, wanted, "deployed {release}", yes=yes, wait=wait_lock))
-
-
-def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalOf:
-    """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
-
-    def of(config: Config, state: State) -> Goal:
-        from chatops.config import environment
-        from chatops.model import Deploy, Rollback
-        from chatops.pack import pack
-
-        if release:
-            return Rollback(release)
-        return Deploy(pack(config.app.path), environment(config), skip_unreachable)
-
-    return of

@@ -16,7 +16,7 @@ def init(
     kind: Annotated[str, typer.Option("--kind", "-k", help="The kind of target to begin with.")] = "local",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
-    """Write a commented `chatops.yaml`; the keys of other targets stay in it as comments."""
+    """Write a commented `chatops.yaml`. The keys of other targets stay in it as comments."""
     from chatops import config  # pydantic and yaml: 110 ms
 
     invocation = of(context)

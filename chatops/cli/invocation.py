@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import typer
 
 from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
-from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TYPERS: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, *typer.BadParameter.__bases__)
 """What typer ends with by itself; of the errors of a wrong command line it names only one, whose base we take."""
+STREAMING = {"attach", "deploy", "logs", "remove", "restart", "rollback", "scale"}
+"""Verbs that with `--json` say on standard output how they failed, as their last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Invocation:
     verbose: bool = False
     debug: bool = False
     no_color: bool = False
+    verb: str | None = None
 
     @property
     def color(self) -> bool:
@@ -73,6 +75,8 @@ class Invocation:
 
     def answer(self, value: Any) -> None:
         """One JSON object on standard output."""
+        import json
+
         from chatops.events import plain
 
         print(json.dumps({"v": 1, **plain(value)}, ensure_ascii=False), flush=True)
@@ -107,6 +111,19 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def log_calls() -> None:
+    """From now on, what is asked of a platform's API is told on standard error, each call with its request id."""
+    import logging
+
+    class Talk(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print(f"debug: {record.getMessage()}", file=sys.stderr)  # looked up each time: the monitor takes its place
+
+    logger = logging.getLogger("chatops")
+    logger.addHandler(Talk())
+    logger.setLevel(logging.DEBUG)
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs to the end; SIGTERM and SIGHUP cancel like ctrl+c does, so that everything is given back."""
     import asyncio  # 50 ms, with ssl
@@ -135,27 +152,39 @@ def ending(invocation: Invocation) -> Iterator[None]:
         yield
     except BrokenPipeError:
         _leave_pipe()
-    except KeyboardInterrupt:
-        fail(invocation, Interrupted("interrupted"))
-    except ChatopsError as error:
-        if invocation.debug:
-            raise
-        fail(invocation, error)
-    except OSError as error:
-        if invocation.debug:
-            raise
-        fail(invocation, TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
-    except TYPERS:
+    except TYPERS as error:
+        if not isinstance(error, typer.Exit):
+            _finish(invocation, _meaning(error), getattr(error, "exit_code", 1))
         raise
-    except Exception as error:
-        if invocation.debug:
+    except (Exception, KeyboardInterrupt) as error:
+        if invocation.debug and isinstance(error, Exception):
+            _finish(invocation, _meaning(error), _meaning(error).exit_code)
             raise
-        words = f"{type(error).__name__}: {sanitize(str(error))}"
-        fail(invocation, ChatopsError(f"a bug in chatops: {words}", "`--debug` shows where; please report it"))
+        fail(invocation, _meaning(error))
+
+
+def _meaning(error: BaseException) -> ChatopsError:
+    """What an exception says to a user."""
+    match error:
+        case ChatopsError():
+            return error
+        case KeyboardInterrupt():
+            return Interrupted("interrupted")
+        case OSError():
+            return TargetError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        case _ if isinstance(error, TYPERS):
+            words = getattr(error, "format_message", lambda: "not confirmed")
+            return ChatopsError(words())
+        case _:
+            from chatops.sanitize import sanitize
+
+            words = f"{type(error).__name__}: {sanitize(str(error))}"
+            return ChatopsError(f"a bug in chatops: {words}", "`--debug` shows where; please report it")
 
 
 def fail(invocation: Invocation, error: ChatopsError) -> NoReturn:
     """Says what failed and leaves with its exit code."""
+    _finish(invocation, error, error.exit_code)
     if isinstance(error, ConfigError):
         for problem in error.problems:
             print(problem, *([f"  hint: {problem.hint}"] if problem.hint else []), sep="\n", file=sys.stderr)
@@ -166,7 +195,26 @@ def fail(invocation: Invocation, error: ChatopsError) -> NoReturn:
     raise typer.Exit(error.exit_code)
 
 
+def _finish(invocation: Invocation, error: ChatopsError, code: int) -> None:
+    """The last line of a stream of events that has failed before, or beside, what it tells of."""
+    if not invocation.json or invocation.verb not in STREAMING:
+        return
+    from chatops.events import Finished
+    from chatops.render.ndjson import write
+
+    now = time.time()
+    with contextlib.suppress(OSError):
+        write(
+            Finished(time=now, ok=False, changed=False, seconds=0.0, exit_code=code, error=error.message, hint=error.hint or "")
+        )
+
+
 def _leave_pipe() -> NoReturn:
     """The reader went away (`| head`): end quietly, as grep does."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  the interpreter flushes stdout at exit
+    mute()
     raise typer.Exit(0)
+
+
+def mute() -> None:
+    """Nobody reads standard output any more; the interpreter flushes it at exit, too."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -41,7 +41,7 @@ def monitor(
     once: Annotated[bool, typer.Option("--once", help="One snapshot; exits 0 healthy, 1 degraded, 2 down, 3 unknown.")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed from the screen.")] = False,
 ) -> None:
-    """Show health, workers and logs live: on a screen, as lines where there is none, with --json as NDJSON."""
+    """Show health, workers and logs live. On a screen, as lines where there is none, with --json as NDJSON."""
     call = invocation.of(context)
     if call.no_color:
         os.environ["NO_COLOR"] = "1"
@@ -51,13 +51,10 @@ def monitor(
 
 async def show(call: Invocation, names: list[str], *, once: bool, read_only: bool) -> int:
     """Watches targets to the end that the user makes; gives the exit code."""
-    from chatops.health import client
-
     config = call.load()
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(client())
         wanted = dict.fromkeys(config.pick(name or None).name for name in names or [""])
-        watched = [Watched(await stack.enter_async_context(call.target(config, name)), config.app, http) for name in wanted]
+        watched = [Watched(await stack.enter_async_context(call.target(config, name)), config.app, stack) for name in wanted]
         if once:
             return await snap(call, watched)
         if not call.json and invocation.interactive(sys.stdout) and invocation.interactive(sys.stdin):
@@ -69,11 +66,12 @@ async def show(call: Invocation, names: list[str], *, once: bool, read_only: boo
 class Watched:
     """One target with what it takes to watch it and to change it."""
 
-    def __init__(self, target: Target[Any], app: App, http: httpx.AsyncClient) -> None:
+    def __init__(self, target: Target[Any], app: App, stack: AsyncExitStack) -> None:
         self.target = target
         self._app = app
-        self._http = http
-        self._url: str | None = None
+        self._stack = stack
+        self._http: httpx.AsyncClient | None = None
+        self._url = ""
         self._warm = False
 
     def feed(self, cadence: Cadence | None = None, tail: int = 100) -> AsyncIterator[Live]:
@@ -85,16 +83,18 @@ class Watched:
     async def _probe(self) -> HealthSample:
         """A look at its health; the address is asked for until there is one."""
         from chatops.errors import TargetError
-        from chatops.health import sample
+        from chatops.health import client, sample
 
-        if self._url is None:
-            self._url = (await self.target.inspect()).url
-        if self._url is None:
-            raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
-        if not self._warm and not (first := await sample(self._http, self._url + self._app.health, self.target.name)).ok:
+        if self._http is None:
+            state = await self.target.inspect()
+            if state.url is None:
+                raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
+            self._url = state.url + self._app.health
+            self._http = await self._stack.enter_async_context(client(state.url, state.authority))
+        if not self._warm and not (first := await sample(self._http, self._url, self.target.name)).ok:
             return first
         self._warm = True  # the first look paid for imports and the connection: it counts only when it fails
-        return await sample(self._http, self._url + self._app.health, self.target.name)
+        return await sample(self._http, self._url, self.target.name)
 
     async def act(self, goal: Goal) -> AsyncGenerator[Event, None]:
         """Reaches a goal, with the impact measured, as the verbs do."""
@@ -103,7 +103,7 @@ class Watched:
 
         state = await self.target.inspect()
         plan = self.target.plan(state, goal)
-        async with aclosing(execute(self.target, state, plan, prober(state.url, self._app))) as events:
+        async with aclosing(execute(self.target, state, plan, prober(state, self._app))) as events:
             async for event in events:
                 yield event
 

@@ -11,7 +11,7 @@ from chatops.cli.invocation import Invocation
 from chatops.cli.naming import TargetName
 
 
-def open_(
+def open(
     context: typer.Context,
     target: TargetName = None,
 ) -> None:

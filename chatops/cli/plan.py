@@ -12,6 +12,8 @@ from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.cli.invocation import Invocation
+    from chatops.config import Config
+    from chatops.model import Goal, State
 
 CHANGES = 7
 
@@ -23,12 +25,25 @@ def plan(
     detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="0: nothing to do, 7: changes.")] = False,
 ) -> None:
     """Show what a deploy would do; nothing is changed."""
-    from chatops.cli.deploy import goal
-
     call = invocation.of(context)
     changes = invocation.run(show_plan(call, target, goal(), script=script))
     if detailed_exitcode and changes:
         raise typer.Exit(CHANGES)
+
+
+def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalOf:
+    """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
+
+    def of(config: Config, state: State) -> Goal:
+        from chatops.config import environment
+        from chatops.model import Deploy, Rollback
+        from chatops.pack import pack
+
+        if release:
+            return Rollback(release)
+        return Deploy(pack(config.app.path), environment(config), skip_unreachable)
+
+    return of
 
 
 async def show_plan(call: Invocation, name: str | None, goal_of: GoalOf, *, script: bool = False) -> bool:

@@ -17,7 +17,10 @@ def probe(
     clients: Annotated[int, typer.Option("--clients", metavar="N", min=1, max=200, help="Chat clients.")] = 5,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=1, max=3600, help="How long.")] = 10,
 ) -> None:
-    """Talk through the public address and tell latency, failures, lost and doubled messages. Exit code 5 on any loss."""
+    """Talk through the public address and tell what users would feel.
+
+    Latency, failures, lost and doubled messages. Exit code 5 on any loss.
+    """
     if invocation.run(_probe(invocation.of(context), target, clients, seconds)):
         raise typer.Exit(5)
 
@@ -33,7 +36,7 @@ async def _probe(call: Invocation, name: str | None, clients: int, seconds: floa
         state = await target.inspect()
     if state.url is None:
         raise ConfigError(f"nothing is deployed on `{state.target}` yet", f"`chatops deploy {state.target}` comes first")
-    probing = Probe(state.url, config.app, clients)
+    probing = Probe(state.url, config.app, clients, state.authority)
     await probing.start()
     try:
         await asyncio.sleep(seconds)

@@ -19,7 +19,7 @@ def restart(
         float, typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another change to end.")
     ] = 0,
 ) -> None:
-    """Replace every worker by a fresh one of the same release, through the gate."""
+    """Replace every worker by a fresh one of the same release. They pass the gate before they serve."""
     from chatops.model import Restart
 
     call = invocation.of(context)

@@ -14,7 +14,7 @@ def run(
     context: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="[TARGET] -- CMD...", help="The target, then `--` and the command.")],
 ) -> None:
-    """Run a command beside the app, with its environment; its exit code is ours."""
+    """Run a command beside the app, with its environment. Its exit code is ours."""
     call = invocation.of(context)
     raise typer.Exit(invocation.run(_run(call, words)))
 

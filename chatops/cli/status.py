@@ -40,7 +40,7 @@ async def _look(state: State, path: str) -> HealthSample | None:
         return None
     from chatops import health
 
-    async with health.client(state.url) as http:
+    async with health.client(state.url, state.authority) as http:
         return await health.sample(http, state.url + path, state.target)
 
 
@@ -51,7 +51,8 @@ def verdict(state: State, seen: HealthSample | None) -> str:
     if seen is None or not seen.ok:
         return "down"
     serving = [worker for worker in state.workers if worker.release == state.release.id]
-    return "degraded" if seen.message or any(worker.state != "up" for worker in serving) else "healthy"
+    ailing = any(worker.state in {"down", "crashed"} for worker in serving)
+    return "degraded" if state.notices or seen.message or ailing else "healthy"
 
 
 def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "workers": plain(state.workers),
         "health": plain(health),
         "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
+        "notices": list(state.notices),
     }
 
 
@@ -90,6 +92,7 @@ def text(state: State, seen: HealthSample | None) -> str:
         )
     if state.lock:
         lines.append(f"lock      {state.lock.who} runs `{state.lock.what}` for {age(state.lock.since)}")
+    lines += [f"!         {notice}" for notice in state.notices]
     if state.workers:
         heads = ("worker", "host", "pid", "state", "cpu", "memory", "restarts", "uptime", "release")
         lines += ["", columns(heads, [_row(worker) for worker in state.workers])]

@@ -10,11 +10,22 @@ const { port, run, record } = JSON.parse(process.env.CHATOPS_FRONT)
 const busy = new Map()
 const DOWN = 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 17\r\nConnection: close\r\nRetry-After: 1\r\n\r\nno worker answers'
 
+/** How many workers of a set have passed the gate: those that it was scaled up by must not have clients before. */
+function proved(set) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(set, 'set.json'), 'utf8')).proved ?? Infinity
+  } catch {
+    return Infinity
+  }
+}
+
 /** The live workers' sockets, least busy first; resolved anew for each connection, so a rename moves all new traffic. */
 function workers() {
   try {
     const set = path.join(run, fs.readlinkSync(path.join(run, 'live'))) // not realpath: it may be too long for a socket
-    const files = fs.readdirSync(set).filter((name) => /^\d+\.sock$/.test(name)).map((name) => path.join(set, name))
+    const count = proved(set)
+    const names = fs.readdirSync(set).filter((name) => /^\d+\.sock$/.test(name) && parseInt(name) < count)
+    const files = names.map((name) => path.join(set, name))
     return files.sort((a, b) => (busy.get(a) ?? 0) - (busy.get(b) ?? 0))
   } catch {
     return []

@@ -1,12 +1,12 @@
-// The gate before the switch: every new worker must answer well N times in a row, with the release it should have,
-// and complete a WebSocket handshake. Says why it does not, with the last lines that the worker wrote.
-// usage: gate.cjs GATE.json   {health, websocket|null, release, answers, seconds, workers: [{name, socket, record, logs: [..]}]}
+// The gate before the switch: every worker must answer well N times in a row, with the release it should have,
+// and complete a WebSocket handshake. One that has handed its clients over is told first that it may have some again. Says why it does not, with the last lines that the worker wrote.
+// usage: gate.cjs GATE.json   {health, websocket|null, release, answers, seconds, workers: [{name, socket, ops, record, logs: [..]}]}
 'use strict'
 const fs = require('node:fs')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { ask, handshake, json } = require('./sockets.cjs')
 
-const POLL_MS = 40
+const POLL_MS = 20
 const CRASHES = 3
 const LAST_LINES = 12
 
@@ -30,6 +30,7 @@ async function pass(gate, worker) {
   const end = Date.now() + gate.seconds * 1000
   let row = 0
   let reason = new Error('never listened on its PORT')
+  await ask(worker.ops, '/undrain', { method: 'POST' }).catch(() => {}) // not there, or not for this app
   while (Date.now() < end && row < gate.answers) {
     if (restarts(worker) >= CRASHES) throw new Error(`crashed ${CRASHES} times at boot`)
     try {

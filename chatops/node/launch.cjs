@@ -12,6 +12,8 @@ const { runMain } = require('node:module')
 // Node reads these once, at its start: for an app that is given one, this process has started too early.
 const AT_START = ['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS']
 
+const restarts = Number(process.env.restart_time ?? 0) // before `clean` takes it away
+
 /** spec: {name, release, cwd, command, socket, ops, data, env_file, secrets_dir, secrets: [names], record} */
 function environment(spec) {
   const env = JSON.parse(fs.readFileSync(spec.env_file, 'utf8'))
@@ -19,11 +21,11 @@ function environment(spec) {
   return { NODE_ENV: 'production', DATA_DIR: spec.data, ...env, RELEASE: spec.release }
 }
 
-/** What `status` and `monitor` read instead of asking PM2: one small file, written by rename. */
-function leaveRecord(spec) {
+/** What `status` and `monitor` read instead of asking PM2: one small file, written by rename. `group`: what we started. */
+function leaveRecord(spec, group) {
   const record = {
     name: spec.name, release: spec.release, pid: process.pid, started: Date.now() / 1000,
-    restarts: Number(process.env.restart_time ?? 0),
+    restarts, group,
   }
   fs.writeFileSync(`${spec.record}.new`, JSON.stringify(record), { mode: 0o600 })
   fs.renameSync(`${spec.record}.new`, spec.record)
@@ -54,7 +56,7 @@ async function serve(spec) {
   Object.assign(process.env, given, { PORT: spec.socket, OPS_SOCKET: spec.ops, WORKER: spec.name })
   process.chdir(spec.cwd)
   const plain = /^node\s+([\w./@-]+)((?:\s+[\w./:=@-]+)*)$/.exec(spec.command)
-  if (!plain || plain[1].startsWith('-') || AT_START.some((name) => given[name])) return supervise(spec.command)
+  if (!plain || plain[1].startsWith('-') || AT_START.some((name) => given[name])) return supervise(spec)
   process.argv = [process.argv[0], path.resolve(plain[1]), ...plain[2].split(/\s+/).filter(Boolean)]
   // PM2 says SIGINT, platforms say SIGTERM: an app that knows only the latter drains, too.
   process.on('SIGINT', () => process.listenerCount('SIGINT') > 1 || process.kill(process.pid, 'SIGTERM'))
@@ -62,8 +64,8 @@ async function serve(spec) {
 }
 
 /** Any other command runs in a process group of its own that gets our signals and whose end is ours. */
-function supervise(command) {
-  const child = spawn('/bin/sh', ['-c', `${npm()}${command}`], { stdio: 'inherit', detached: true })
+function supervise(spec) {
+  const child = spawn('/bin/sh', ['-c', `${npm()}${spec.command}`], { stdio: 'inherit', detached: true })
   const tell = () => {
     try {
       process.kill(-child.pid, 'SIGTERM')
@@ -71,6 +73,7 @@ function supervise(command) {
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, tell)
   outlive(child.pid)
+  leaveRecord(spec, child.pid)
   child.on('exit', (code, signal) => process.exit(status(code, signal)))
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -19,18 +20,30 @@ OUTPUT_KEPT = 40
 
 async def show(events: AsyncIterator[Event], *, color: bool, verbose: bool, quiet: bool) -> Finished | None:
     """Shows a change to its end and gives the last event; None when it never came (an attached one)."""
-    from rich.console import Console  # 40 ms, which the verbs that only use `age` do without
-
-    console = Console(stderr=True, no_color=not color, highlight=False, soft_wrap=True, quiet=quiet)
-    view = _View(console, verbose)
+    view: _View | None = None
     try:
         async for event in events:
+            view = view or _View(_console(color=color, quiet=quiet), verbose)
             view.take(event)
             if isinstance(event, Finished):
                 return event
         return None
     finally:
-        view.rest()
+        if view:
+            view.rest()
+
+
+def _console(*, color: bool, quiet: bool) -> Console:
+    """Made when there is something to show: rich is loaded (40 ms) while the first step runs."""
+    from rich.console import Console
+
+    class Patient(Console):
+        """Says no more when its reader went away: the change goes on, where rich would end the process."""
+
+        def on_broken_pipe(self) -> None:
+            self.file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+    return Patient(stderr=True, no_color=not color, highlight=False, soft_wrap=True, quiet=quiet)
 
 
 class _View:

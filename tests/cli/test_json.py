@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -101,6 +102,43 @@ def test_a_change_that_failed(tiny: Place) -> None:
     last = stream(tiny, "deploy", code=5)[-1]
     assert not last["ok"]
     assert last["error"].startswith("gate: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (("deploy", "nowhere"), 2, "`nowhere`"),
+        (("rollback",), 2, "no good release"),
+        (("restart",), 2, "nothing is deployed"),
+        (("scale", "many"), 2, "N is a number"),
+        (("scale",), 2, "Missing argument"),
+        (("deploy", "--nonsense"), 2, "No such option"),
+        (("attach",), 3, "nothing is being changed"),
+        (("logs", "--until-match", "("), 2, "`(`"),
+    ],
+)
+def test_what_failed_before_it_began(tiny: Place, words: tuple[str, ...], code: int, error: str) -> None:
+    (last,) = stream(tiny, *words, code=code)
+    assert not last["ok"]
+    assert error in last["error"]
+
+
+def test_every_problem_of_the_file_is_a_failure_that_can_be_read(tiny: Place) -> None:
+    (tiny.folder / "chatops.yaml").write_text("version: 2\n")
+    for verb in ("deploy", "rollback", "restart", "remove", "logs"):
+        (last,) = stream(tiny, verb, code=2)
+        assert not last["ok"]
+
+
+def test_a_lock_of_somebody_else(tiny: Place) -> None:
+    state = tiny.folder / ".chatops/local/state"
+    state.mkdir(parents=True)
+    (state / "lock").write_text(json.dumps({"who": "ana@there", "what": "deploy", "since": 1.0}))
+    with (state / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        last = stream(tiny, "deploy", code=6)[-1]
+    assert "locked by ana@there" in last["error"]
+    assert "--wait-lock" in last["hint"]
 
 
 def test_the_monitor_streams_events(tiny: Place) -> None:

@@ -92,7 +92,6 @@ def test_following_ends_when_its_reader_goes_away(place: Place):
         read_until(process, b"line 0")
         assert process.stdout
         process.stdout.close()
-        place.number(1, 2)
         assert process.wait(10) == 0
         assert process.stderr
         assert process.stderr.read() == b""

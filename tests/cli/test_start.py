@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatops import __version__
-from chatops.cli.app import app, hoist
+from chatops.cli import verbs
+from chatops.cli.app import hoist
 from chatops.cli.naming import names
+from chatops.cli.verbs import VERBS, command
 from tests.e2e.place import Place, place
 from tests.schemas import hold
 
-VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
-HEAVY = ("docker", "fabric", "heroku3", "httpx", "paramiko", "pydantic", "rich", "textual")
+HEAVY = ("asyncio", "docker", "fabric", "heroku3", "httpx", "paramiko", "pydantic", "rich", "textual", "yaml")
 FILE = "version: 1\napp: {name: chat}\ntargets:\n  local: {port: 3999}\n  second: {kind: local, port: 3998}\n"
 
 RUNNER = """
@@ -35,7 +36,7 @@ try:
     main()
 except SystemExit as end:
     code = end.code
-print(*sorted(sys.modules.keys() & set({heavy!r})), file=sys.stderr)
+print(*sorted(sys.modules.keys() & set({watched!r})), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -70,9 +71,9 @@ def tiny() -> Iterator[Place]:
 # ---------------------------------------------------------------- light
 
 
-def imported(folder: Path, *words: str, **env: str) -> tuple[int, str]:
-    """The exit code, and which heavy modules were imported for it."""
-    command = [sys.executable, "-c", RUNNER.format(heavy=HEAVY), *words]
+def imported(folder: Path, *words: str, watched: Collection[str] = HEAVY, **env: str) -> tuple[int, str]:
+    """The exit code, and which of the `watched` modules were imported for it."""
+    command = [sys.executable, "-c", RUNNER.format(watched=watched), *words]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False
     )
@@ -90,10 +91,27 @@ def test_completion_imports_nothing_heavy(project: Path, typed: str) -> None:
     assert imported(project, _CHATOPS_COMPLETE="complete_bash", **words) == (0, "")
 
 
+def test_the_file_is_read_without_a_search_for_plugins(project: Path) -> None:
+    """Plugins of other packages would see the file, and finding them costs as much as checking it."""
+    assert imported(project, "check", watched=["importlib.metadata", "pydantic"]) == (0, "pydantic")
+
+
 def test_there_is_a_help_for_every_verb(tmp_path: Path) -> None:
     text = run(tmp_path, "--help").stdout
-    assert [verb for verb in VERBS if f"\n  {verb} " not in text] == []
+    assert [verb for verb, line in VERBS.items() if f"\n  {verb:8}  {line}\n" not in text] == []
     assert run(tmp_path, "--version").stdout == f"chatops {__version__}\n"
+
+
+def test_the_table_of_verbs_says_what_their_files_say() -> None:
+    files = {file.stem for file in Path(verbs.__file__).parent.glob("*.py") if f"\ndef {file.stem}(" in file.read_text()}
+    assert files == VERBS.keys()
+    assert {name: command(name).get_short_help_str(100) for name in VERBS} == VERBS
+
+
+@pytest.mark.parametrize(("words", "files"), [(["--help"], set()), (["init", "--help"], {"init"})], ids=" ".join)
+def test_only_the_file_of_the_verb_is_imported(tmp_path: Path, words: list[str], files: set[str]) -> None:
+    watched = {f"chatops.cli.{name}" for name in VERBS}
+    assert imported(tmp_path, *words, watched=watched) == (0, " ".join(f"chatops.cli.{name}" for name in files))
 
 
 # ---------------------------------------------------------------- completion
@@ -210,7 +228,7 @@ def test_exit_codes_and_what_is_said(project: Path, words: list[str], code: int,
     assert code == 7 or words[0] == "monitor" or done.stdout == ""
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"init", "demo"}))
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - {"init", "demo"}))
 def test_a_broken_file_ends_every_verb_with_its_place(tmp_path: Path, verb: str) -> None:
     (tmp_path / "chatops.yaml").write_text("version: 1\napp: {name: chat}\ntargets: {local: {prot: 1}}\n")
     words = {"scale": ["3"], "run": ["--", "true"]}.get(verb, [])

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from chatops.targets.local.client.place import short
+from tests.e2e.project import Project
 from tests.needs import need_node
 from tests.servers import free_port
-
-LIMIT = 120
 
 SERVER = """
 const http = require('node:http'), fs = require('node:fs')
@@ -36,13 +32,12 @@ process.on('SIGTERM', () => process.exit(0))
 """
 
 
-class Place:
+class Place(Project):
     """A folder with chatops.yaml, an app and a target `local`."""
 
     def __init__(self, folder: Path, app: str | None) -> None:
-        self.folder = folder
+        super().__init__(folder, CHATOPS_NODE=str(need_node()))
         self.port = free_port()
-        self.env = {**os.environ, "CHATOPS_NODE": str(need_node()), "NO_COLOR": "1"}
         self.app = folder / "app" if app is None else None
         if self.app:
             self.app.mkdir()
@@ -68,37 +63,33 @@ class Place:
         assert self.app
         (self.app / "text").write_text(text)
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
-        """`chatops WORDS` in the background."""
-        command = [sys.executable, "-m", "chatops", *words]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **{**pipes, **more})
-
-    def chatops(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """`chatops WORDS` to its end; it must end with `code`."""
-        process = self.start(*words)
-        try:
-            out, err = process.communicate(timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        assert process.returncode == code, f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}\n{self.notes()}"
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-    def json(self, *words: str) -> Any:
-        """The one object that a command answers with `--json`."""
-        return json.loads(self.chatops(*words, "--json").stdout)
-
-    def events(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        """The events that a command streams with `--json`."""
-        return [json.loads(line) for line in self.chatops(*words, "--json", code=code).stdout.splitlines()]
-
     def page(self, path: str = "/") -> str:
         """What users get."""
         import urllib.request
 
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             return str(answer.read().decode())
+
+    @contextmanager
+    def watched(self) -> Iterator[list[str]]:
+        """Users who ask for the page all the time, each on a new connection; the list says what they got instead of it."""
+        failures: list[str] = []
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.wait(0.02):
+                try:
+                    self.page()
+                except OSError as error:
+                    failures.append(str(error))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            yield failures
+        finally:
+            ended.set()
+            asking.join()
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this folder."""

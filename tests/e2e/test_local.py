@@ -80,6 +80,26 @@ def test_old_releases_are_pruned(tiny: Place) -> None:
     assert len(list((tiny.folder / ".chatops/local/run").glob("*/set.json"))) == 4  # live and previous, through links too
 
 
+def test_scripts_of_older_versions_go_with_the_last_set_that_runs_from_them(tiny: Place) -> None:
+    scripts = tiny.root / "scripts"
+    for version in ("one", "two"):
+        tiny.write(version)
+        tiny.chatops("deploy")
+    (current,) = scripts.iterdir()
+    current.rename(scripts / "old")  # as if an older version of the tool had deployed these two
+    (scripts / "unused").mkdir()
+    for path in (tiny.root / "pm2/dump.pm2", *(tiny.root / "run").glob("*/apps.json")):
+        path.write_text(path.read_text().replace(f"/scripts/{current.name}/", "/scripts/old/"))
+    tiny.write("three")
+    tiny.chatops("deploy")
+    assert {path.name for path in scripts.iterdir()} == {"old", current.name}
+    for version in ("four", "five"):
+        tiny.write(version)
+        tiny.chatops("deploy")
+    assert list(scripts.iterdir()) == [current]
+    assert tiny.page() == "five"
+
+
 def test_secrets_are_made_once_and_stay_out_of_sight(tiny: Place) -> None:
     tiny.chatops("deploy")
     secret = tiny.chatops("run", "local", "--", "node", "-p", "process.env.TOKEN").stdout.strip()

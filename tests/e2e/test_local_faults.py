@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import psutil
@@ -184,50 +182,6 @@ def test_disk_full(tiny: Place) -> None:
     finally:
         tiny.end()
         subprocess.run(["umount", "-l", root], check=True)
-
-
-STEPS = ["unpack", "record", "start", "gate", "switch", "drain"]
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-def test_the_tool_ended_at_every_step(tiny: Place, step: str, sign: signal.Signals) -> None:
-    tiny.chatops("deploy")
-    tiny.write("second")
-    failures: list[str] = []
-    watching = threading.Event()
-
-    def watch() -> None:
-        while not watching.wait(0.02):
-            try:
-                if tiny.page() not in {"first", "second"}:
-                    failures.append("a strange page")
-            except OSError as error:
-                failures.append(str(error))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        with tiny.start("deploy", "--json", start_new_session=True) as process:
-            assert process.stdout
-            for line in process.stdout:
-                event = json.loads(line)
-                if event["type"] == "step_started" and event["step"] == step:
-                    process.send_signal(sign)
-                    break
-            process.stdout.read()
-            code = process.wait(60)
-        assert code == (130 if sign == signal.SIGINT else -sign) or (sign == signal.SIGINT and step == "drain" and code == 0)
-        tiny.chatops("deploy", "--wait-lock", "60")
-    finally:
-        watching.set()
-        watcher.join()
-    assert failures == []
-    assert tiny.page() == "second"
-    assert tiny.json("status")["state"] == "healthy"
-    tiny.write("third")
-    tiny.chatops("deploy")
-    assert len([one for one in tiny.processes() if "launch.cjs" in " ".join(one.cmdline())]) == 4
 
 
 def test_hostile_log_lines(tiny: Place) -> None:

@@ -43,6 +43,24 @@ def test_every_usual_way_to_start_an_app(tiny: Place, kind: str) -> None:
     assert serving(tiny) == []
 
 
+@pytest.mark.parametrize("command", ["sh -c 'sleep 0 && node server.cjs'", "npm start", "node cluster.cjs"])
+def test_what_a_worker_starts_counts_as_its_own(tiny: Place, command: str) -> None:
+    """Each holds 150 MB in a process that is not the launcher's; one that has ended has worked for half a second."""
+    assert tiny.app
+    (tiny.app / "Procfile").write_text(f"web: {command}\n")
+    (tiny.app / "package.json").write_text(json.dumps({"name": "tiny", "scripts": {"start": "node server.cjs"}}))
+    (tiny.app / "cluster.cjs").write_text("require('node:child_process').spawn('node', ['server.cjs'], {stdio: 'inherit'})\n")
+    path = tiny.app / "server.cjs"
+    busy = "globalThis.held = Buffer.alloc(150e6, 1)\n"
+    busy += "require('child_process').execFileSync('node', ['-e', 'while (process.cpuUsage().user < 5e5);'])\n"
+    path.write_text(busy + path.read_text())
+    tiny.configure(workers=1)
+    tiny.chatops("deploy")
+    (worker,) = tiny.json("status")["workers"]
+    assert worker["memory_bytes"] > 180e6
+    assert worker["cpu_percent"] * worker["uptime_seconds"] / 100 > 0.5
+
+
 def serving(tiny: Place) -> list[tuple[int, int, list[str]]]:
     """Processes that have a release's tree as their working folder, also those with plain names."""
     root = str(tiny.folder.resolve())
@@ -185,6 +203,22 @@ def test_more_workers_that_do_not_come_up_are_taken_away_again(tiny: Place) -> N
     assert (status["state"], len(status["workers"])) == ("healthy", 2)
 
 
+def test_more_workers_get_no_user_before_they_have_proved_themselves(tiny: Place) -> None:
+    assert tiny.app
+    path = tiny.app / "server.cjs"
+    guard = "if (/-[2-9]$/.test(process.env.WORKER)) process.env.ANSWER = 'every'\n"
+    bad = "if (answer === 'every') response.writeHead(500)\n  if (request.url === '/health')"
+    path.write_text(guard + path.read_text().replace("if (request.url === '/health')", bad, 1))
+    tiny.chatops("deploy")
+    with tiny.watched() as failures:
+        last = tiny.events("scale", "4", code=5)[-1]
+    assert failures == []
+    assert (last["impact"]["failed"], last["impact"]["requests"] > 0) == (0, True)
+    status = tiny.json("status")
+    assert (status["state"], len(status["workers"])) == ("healthy", 2)
+    assert json.loads((tiny.root / "run/live/set.json").read_text())["proved"] == 2
+
+
 def test_two_first_deploys_at_once_share_the_cache(tiny: Place, folder: Path) -> None:
     (folder / "other").mkdir()
     with place(folder / "other") as other:
@@ -218,3 +252,14 @@ def test_a_reader_that_goes_away_and_a_target_removed_while_it_deploys(tiny: Pla
     tiny.chatops("deploy", "--wait-lock", "60")
     assert tiny.page() == "first"
     assert tiny.json("status")["state"] == "healthy"
+
+
+@pytest.mark.parametrize("words", ["deploy --json", "deploy 2>&1"])
+def test_a_reader_that_goes_away_does_not_end_a_deploy(tiny: Place, words: str) -> None:
+    tiny.chatops("deploy")
+    tiny.write("second")
+    done = shell(tiny, f"{words} | head -n 1")
+    assert done.stdout.count(b"\n") == 1
+    assert tiny.page() == "second"
+    assert not tiny.events("deploy")[-1]["changed"]
+    assert json.loads((tiny.root / "state/history.ndjson").read_text().splitlines()[1])["ok"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,7 +47,6 @@ def checks(host: Host) -> dict[str, str]:
 def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     before = bare.host.processes()
     finished = bare.deploy()
-    assert finished["seconds"] < 90
     assert bare.health()["release"] == finished["release"]
     assert checks(bare.host) == {"postgres": "pass", "redis": "pass"}
     assert bare.json("doctor")["ok"]
@@ -85,21 +83,15 @@ def test_a_changed_file_a_way_back_and_forth(yard: Yard) -> None:
     assert yard.health()["release"] == second["release"]
 
 
-def reloaded(finished: dict[str, Any]) -> bool:
-    """nginx learns of another number of workers by a reload: Debian's 1.22 may then hang up on a kept-alive connection just as
-    its next request comes. Deploys, rollbacks and restarts reload nothing. No message is lost either way."""
-    felt = harm(finished)
-    return felt.get("failed", 0) <= 1 and felt.keys() <= {"failed"}
-
-
 def test_scale_restart_and_reboot(yard: Yard) -> None:
     release = yard.health()["release"]
-    grown = yard.events("scale", "vps", "3", "--yes")[-1]
-    assert reloaded(grown)
-    assert len(yard.json("status", "vps")["workers"]) == 3
-    assert yard.host.run("grep -c live/ /etc/nginx/conf.d/chatops-chat.conf").out.strip() == "3"
-    shrunk = yard.events("scale", "vps", "2", "--yes")[-1]
-    assert reloaded(shrunk)
+    proxies = yard.host.run("pgrep -x nginx").out
+    for count in (3, 2):
+        assert harm(yard.events("scale", "vps", str(count), "--yes")[-1]) == {}
+        assert len(yard.json("status", "vps")["workers"]) == count
+        led = yard.host.run("readlink -f /srv/chat/run/live/slot.* | sort | uniq -c").out.split()[::2]
+        assert led == [str(12 // count)] * count
+    assert yard.host.run("pgrep -x nginx").out == proxies
     before = {worker["pid"] for worker in yard.json("status", "vps")["workers"]}
     assert harm(yard.events("restart", "vps", "--yes")[-1]) == {}
     status = yard.json("status", "vps")

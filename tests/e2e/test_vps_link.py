@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.timeout(600)
+ASK = "curl -s -o /dev/null http://127.0.0.1"
 
 
 class Far(Yard):
@@ -50,18 +52,23 @@ def test_nothing_to_do_costs_ten_round_trips(far: Far) -> None:
 
 
 def test_logs_go_on_over_a_cut_with_no_gap_and_no_repeat(far: Far) -> None:
+    begun = threading.Event()
     process = far.start("logs", "vps", "-f", "-n", "0", "--json", "--until-match", "/last")
+    asking = threading.Thread(target=lambda: [far.host.run(f"{ASK}/begin; sleep 0.5") for _ in iter(begun.is_set, True)])
+    asking.start()
     assert process.stdout is not None
-    time.sleep(4)
+    assert any("/begin" in line for line in process.stdout)
+    begun.set()
+    asking.join()
     for number in range(30):
-        far.host.run(f"curl -s -o /dev/null http://127.0.0.1/line-{number}")
+        far.host.run(f"{ASK}/line-{number}")
         if number == 10:
             far.wire.cut()
         if number == 20:
             far.wire.resume()
     deadline = time.monotonic() + 40
     while process.poll() is None and time.monotonic() < deadline:
-        far.host.run("curl -s -o /dev/null http://127.0.0.1/last")
+        far.host.run(f"{ASK}/last")
         time.sleep(1)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import chatops
+from tests.e2e.project import Project
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
-LIMIT = 280
 SAMPLE = Path(__file__).parents[2] / "sample_app"
 PACKAGES = ("nginx", "logrotate", "redis-server", "postgresql", "ufw", "curl", "xz-utils", "ca-certificates")
 
 
-class Yard:
+class Yard(Project):
     """A folder with chatops.yaml, a copy of the sample chat, and a target `vps`."""
 
+    limit = 280
+
     def __init__(self, folder: Path, hosts: Iterable[Host], mirror: Mirror, **block: Any) -> None:
-        self.folder = folder
+        super().__init__(folder, XDG_CACHE_HOME=str(folder / "cache"))
         self.hosts = list(hosts)
-        self.env = {**os.environ, "NO_COLOR": "1", "XDG_CACHE_HOME": str(folder / "cache")}
-        self.wrapper: tuple[str, ...] = ()
         self.block: dict[str, Any] = {"node_mirror": mirror.url, **block}
         self.secrets: dict[str, Any] = {"SESSION_SECRET": {"generate": 32}}
         shutil.copytree(SAMPLE, folder / "app", ignore=shutil.ignore_patterns("node_modules", "test", "data"))
@@ -58,31 +55,6 @@ class Yard:
     def change(self, text: str) -> None:
         """Changes one file of the app."""
         (self.folder / "app" / "public" / "note.txt").write_text(text)
-
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
-        """`chatops WORDS` in the background."""
-        command = [*self.wrapper, sys.executable, "-m", "chatops", *words]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=self.folder, env=self.env, text=True, **{**pipes, **more})
-
-    def chatops(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """`chatops WORDS` to its end; it must end with `code`."""
-        process = self.start(*words)
-        try:
-            out, err = process.communicate(timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        assert process.returncode == code, f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}"
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-    def json(self, *words: str) -> Any:
-        """The one object that a command answers with `--json`."""
-        return json.loads(self.chatops(*words, "--json").stdout)
-
-    def events(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        """The events that a command streams with `--json`."""
-        return [json.loads(line) for line in self.chatops(*words, "--json", code=code).stdout.splitlines()]
 
     def deploy(self, *words: str, code: int = 0) -> dict[str, Any]:
         """A deploy's last event."""
@@ -116,7 +88,7 @@ def provisioned(rig: Rig, mirror: Mirror, folder: Path) -> str:
         yard.deploy()
 
     folder.joinpath("bootstrap").mkdir(parents=True, exist_ok=True)
-    return rig.variant("chat", bootstrap, key=_digest() + mirror.url, image=rig.warm(*PACKAGES))
+    return rig.variant("chat", bootstrap, key=_digest(), image=rig.warm(*PACKAGES))
 
 
 def _digest() -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chatops.events import Event, Finished, StepFailed, StepFinished, StepOutput
+from chatops.errors import ChatopsError
+from chatops.events import Event, Finished, StepFailed, StepFinished, StepOutput, StepStarted
 from chatops.execute import execute
 from chatops.model import App, Deploy, Environment, Generate, Goal
 from chatops.pack import pack
@@ -20,6 +21,16 @@ from chatops.targets.heroku.target import HerokuTarget, make
 from tests.heroku.emulator import QUICK, Emulator, Limits
 
 CANARY = "canary-5b1d9e02c7"
+EVERYTHING = {
+    "buildpacks": ["heroku/nodejs"], "addons": ["heroku-redis:mini"], "domains": ["chat.example.com"],
+    "drains": ["https://logs.example.com/in"],
+}  # fmt: skip
+CHANGES = [
+    ("POST", "/apps"), ("PATCH", "/apps/*/features/*"), ("PUT", "/apps/*/buildpack-installations"),
+    ("POST", "/apps/*/addons"), ("POST", "/apps/*/log-drains"), ("PATCH", "/apps/*/config-vars"), ("POST", "/sources"),
+    ("POST", "/apps/*/builds"), ("PATCH", "/apps/*/formation"), ("POST", "/apps/*/domains"), ("POST", "/apps/*/acm"),
+]  # fmt: skip
+"""Every call of a first deploy that changes something."""
 SERVER = """
 const http = require('http'), mode = MODE;
 console.log('token ' + process.env.API_TOKEN);
@@ -59,11 +70,12 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @dataclass
 class Stage:
-    """An emulator, and a folder with an app and a file's worth of settings for it."""
+    """An emulator, and a folder with an app and a file's worth of settings for it; `meanwhile` is done when a step begins."""
 
     heroku: Emulator
     folder: Path
     events: list[Event] = field(default_factory=list)
+    meanwhile: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     def target(self, **block: Any) -> HerokuTarget:
         """A new target object, as each command makes one."""
@@ -88,6 +100,8 @@ class Stage:
             async with aclosing(execute(target, state, plan)) as events:
                 async for event in events:
                     self.events.append(event)
+                    if isinstance(event, StepStarted) and (deed := self.meanwhile.pop(event.step, None)):
+                        await deed()
         finished = self.events[-1]
         assert isinstance(finished, Finished)
         return finished
@@ -97,6 +111,14 @@ class Stage:
         release = pack(write_app(self.folder / "app", text, mode))
         usual: Environment = {"API_TOKEN": Secret(CANARY)} if env is None else env
         return await self.change(Deploy(release, usual), **block)
+
+    async def ending(self, **block: Any) -> tuple[int, str, str]:
+        """Exit code, error and hint of a deploy of something new, however it ends."""
+        try:
+            finished = await self.deploy("two", **block)
+        except ChatopsError as error:
+            return error.exit_code, error.message, error.hint
+        return finished.exit_code, finished.error, finished.hint
 
     @property
     def output(self) -> str:

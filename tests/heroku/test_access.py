@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from pathlib import Path
 
+import httpx
 import pytest
+import trustme
 
 from chatops.errors import ConfigError, TargetError
+from chatops.redact import Secret
 from chatops.targets.heroku.client import access
+from chatops.targets.heroku.client.api import Api
 from chatops.targets.heroku.client.faults import refused
 
 NETRC = "machine api.heroku.com\n  login ana@example.com\n  password from-netrc\n"
@@ -73,3 +79,31 @@ def test_refusals_carry_the_way_out(status: int, id: str, hint: str) -> None:
 
 def test_what_is_no_json_is_a_refusal_too() -> None:
     assert refused(503, b"<html>", "r-1").message == "Heroku says: no reason given (503, request r-1)"
+
+
+def test_certificates_are_loaded_where_there_is_tls_only() -> None:
+    async def story(base: str) -> bool:
+        api = Api(access.Access(base, Secret("token")))
+        api.plain(f"{base}/a")
+        loaded = "tls" in vars(api)
+        await api.close()
+        return loaded
+
+    assert asyncio.run(story("https://127.0.0.1:1"))
+    assert not asyncio.run(story("http://127.0.0.1:1"))
+
+
+def test_a_store_with_tls_is_verified_also_beside_a_base_without() -> None:
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(trust)
+
+    async def story() -> None:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=trust)
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        api = Api(access.Access("http://127.0.0.1:1", Secret("token")))
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await api.plain(url).get(url)
+        await api.close()
+        server.close()
+
+    asyncio.run(story())

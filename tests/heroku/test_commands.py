@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.heroku.emulator import QUICK, Emulator, client_environment, running_emulator
+from tests.heroku.emulator import QUICK, Emulator, FailBuild, client_environment, running_emulator
 from tests.heroku.stage import CANARY, write_app
 
 FILE = """\
@@ -30,6 +30,9 @@ app:
 targets:
   heroku: {app: my-chat}
 """
+
+
+SLOW = '{"name": "small", "version": "1.0.0", "scripts": {"build": "echo slowly; sleep 8"}}'
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,28 @@ def test_debug_shows_no_secret(shell: Shell) -> None:
         assert CANARY not in out + talk
 
 
-def test_ctrl_c_during_the_build_says_that_it_goes_on(shell: Shell) -> None:
-    write_app(shell.folder / "app", "interrupted")
+@pytest.mark.parametrize("more", [("--debug",), ("--json",), ("--verbose",)], ids=" ".join)
+def test_a_failed_build_that_shouts_a_secret_is_not_heard(shell: Shell, more: tuple[str, ...]) -> None:
+    write_app(shell.folder / "app", f"shouts {more}")
+    shell.heroku.inject(FailBuild(message=f"can't log in with {CANARY}"))
+    code, out, talk = shell("deploy", "--yes", *more)
+    assert code == 4
+    assert "can't log in with [redacted]" in out + talk
+    written = "".join(file.read_text() for file in (shell.folder / ".chatops").rglob("*") if file.is_file())
+    assert "can't log in with [redacted]" in written
+    for secret in (CANARY, shell.heroku.token):
+        assert secret not in out + talk + written
+
+
+def test_debug_tells_every_call_with_its_request_id(shell: Shell) -> None:
+    code, out, talk = shell("status", "--debug", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "healthy")
+    assert re.search(r"^debug: request [0-9a-f-]{36} GET /apps/my-chat: 200$", talk, re.MULTILINE)
+    assert shell("status")[2] == ""
+
+
+def test_ctrl_c_during_the_build_says_that_it_goes_on_and_attach_joins_it(shell: Shell) -> None:
+    write_app(shell.folder / "app", "interrupted", **{"package.json": SLOW})
     app = shell.heroku.app("my-chat")
     builds = len(app.builds)
     process = shell.start("deploy", "--yes", "--verbose")
@@ -162,9 +185,12 @@ def test_ctrl_c_during_the_build_says_that_it_goes_on(shell: Shell) -> None:
     assert process.wait(30) == 130
     assert "the build goes on" in talk
     assert "chatops attach" in talk
-    assert len(app.builds) == builds + 1
-    shell("attach")
-    assert shell("deploy", "--yes")[0] == 0
+    assert app.builds[-1].status == "pending"
+    code, _, talk = shell("attach", "--verbose")
+    assert code == 0
+    assert talk.index("Building on the") < talk.index("slowly") < talk.index("deployed to Heroku")
+    assert "✓ answers as" in talk
+    assert "nothing to do" in shell("deploy", "--yes")[2]
     assert len(app.builds) == builds + 1
 
 

@@ -36,13 +36,27 @@ def test_first_deploy_then_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_nothing_to_do_stays_cheap_with_everything_named(tmp_path: Path) -> None:
-    everything = {"addons": ["heroku-redis:mini"], "domains": ["chat.example.com"]}
+    everything = {
+        "addons": ["heroku-redis:mini"], "domains": ["chat.example.com"], "drains": ["https://logs.example.com/in"],
+        "buildpacks": ["heroku/nodejs"],
+    }  # fmt: skip
 
     async def story(stage: Stage) -> None:
         assert (await stage.deploy(**everything)).ok
         before = len(stage.calls())
         assert not (await stage.deploy(**everything)).changed
         assert len(stage.calls(before)) <= 8
+
+    act(tmp_path, story)
+
+
+def test_buildpacks_that_somebody_set_do_not_outlive_a_build(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(buildpacks=["heroku/nodejs"])
+        app = stage.heroku.app("my-chat")
+        app.buildpacks = ["https://example.com/nodejs-of-mine"]
+        assert (await stage.deploy("two", buildpacks=["heroku/nodejs"])).ok
+        assert (app.buildpacks, app.builds[-1].buildpacks) == (["heroku/nodejs"], ["heroku/nodejs"])
 
     act(tmp_path, story)
 

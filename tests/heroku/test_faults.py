@@ -7,34 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from chatops.errors import ChatopsError, ConfigError, Locked, TargetError, UnknownOutcome
+from chatops.errors import ConfigError, Locked, TargetError, UnknownOutcome
 from chatops.model import Remove, Restart, Rollback
 from tests.heroku.emulator import Crash, Cut, Drop, FailAddOn, FailBuild, FailRelease, Fault, Refuse
-from tests.heroku.stage import Stage, act, write_app
+from tests.heroku.stage import CHANGES, EVERYTHING, Stage, act, write_app
 from tests.heroku.waiting import until
 
-EVERYTHING = {
-    "buildpacks": ["heroku/nodejs"], "addons": ["heroku-redis:mini"], "domains": ["chat.example.com"],
-    "drains": ["https://logs.example.com/in"],
-}  # fmt: skip
 POSTS = [
     "/apps", "/apps/*/builds", "/apps/*/addons", "/apps/*/domains", "/apps/*/log-drains", "/sources", "/apps/*/acm",
 ]  # fmt: skip
-CHANGES = [
-    ("POST", "/apps"), ("PATCH", "/apps/*/features/*"), ("PUT", "/apps/*/buildpack-installations"),
-    ("POST", "/apps/*/addons"), ("POST", "/apps/*/log-drains"), ("PATCH", "/apps/*/config-vars"), ("POST", "/sources"),
-    ("POST", "/apps/*/builds"), ("PATCH", "/apps/*/formation"), ("POST", "/apps/*/domains"), ("POST", "/apps/*/acm"),
-]  # fmt: skip
 BUSY = [429, 502, 503, 504]
-
-
-async def ending(stage: Stage, **block: object) -> tuple[int, str, str]:
-    """Exit code, error and hint of a deploy, however it ends."""
-    try:
-        finished = await stage.deploy("two", **block)
-    except ChatopsError as error:
-        return error.exit_code, error.message, error.hint
-    return finished.exit_code, finished.error, finished.hint
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -74,29 +56,6 @@ def test_a_busy_platform_is_asked_again_everywhere(tmp_path: Path, status: int) 
     act(tmp_path, story)
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(("method", "path"), CHANGES)
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(401, 3), (402, 3), (403, 3), (404, 3), (409, 4), (422, 4)],
-    ids=["401", "402", "403", "404", "409", "422"],
-)
-def test_a_refusal_has_its_exit_code_and_what_served_still_serves(
-    tmp_path: Path, method: str, path: str, status: int, code: int
-) -> None:
-    async def story(stage: Stage) -> None:
-        stage.heroku.inject(Refuse(method=method, path=path, status=status, times=None))
-        found, error, _ = await ending(stage, **EVERYTHING)
-        assert found == code, error
-        assert f"({status})" in error
-        stage.heroku.heal()
-        # What was half done is finished by running again, but for an app that was made and could not be marked.
-        if path != "/apps/*/config-vars":
-            assert (await ending(stage, **EVERYTHING))[0] == 0
-
-    act(tmp_path, story)
-
-
 @pytest.mark.parametrize(
     ("fault", "step", "said"),
     [
@@ -109,7 +68,7 @@ def test_a_failed_build_or_release_phase_leaves_what_served(tmp_path: Path, faul
     async def story(stage: Stage) -> None:
         first = await stage.deploy()
         stage.heroku.inject(fault)
-        assert (await ending(stage))[:2] == (4, said.replace("v6", f"v{int(str(first.release)[1:]) + 1}"))
+        assert (await stage.ending())[:2] == (4, said.replace("v6", f"v{int(str(first.release)[1:]) + 1}"))
         assert stage.failed == [step]
         current = stage.heroku.app("my-chat").current
         assert current
@@ -153,7 +112,7 @@ def test_a_bad_release_is_rolled_back(tmp_path: Path, mode: str) -> None:
 def test_a_crash_of_the_first_release_leaves_nothing_running(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         stage.heroku.inject(Crash(times=None))
-        assert (await ending(stage))[0] == 5
+        assert (await stage.ending())[0] == 5
         assert not stage.heroku.app("my-chat").dynos
 
     act(tmp_path, story)
@@ -162,7 +121,7 @@ def test_a_crash_of_the_first_release_leaves_nothing_running(tmp_path: Path) -> 
 def test_a_name_that_is_taken(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         stage.heroku.take_name("my-chat")
-        code, error, hint = await ending(stage)
+        code, error, hint = await stage.ending()
         assert code == 3
         assert "belongs to somebody else" in error
         assert "choose another `app`" in hint
@@ -175,7 +134,7 @@ def test_an_app_that_somebody_made_by_hand_is_not_adopted(tmp_path: Path) -> Non
         async with stage.opened() as target:
             await target._api.create("/apps", {"name": "my-chat"})
         before = len(stage.calls())
-        code, error, hint = await ending(stage)
+        code, error, hint = await stage.ending()
         assert code == 2
         assert "was not made by chatops" in error
         assert "CHATOPS_APP=chat" in hint
@@ -193,7 +152,7 @@ def test_an_app_that_somebody_made_by_hand_is_not_adopted(tmp_path: Path) -> Non
 def test_an_account_with_a_problem(tmp_path: Path, what: str, value: bool, said: str) -> None:
     async def story(stage: Stage) -> None:
         setattr(stage.heroku.account, what, value)
-        code, error, hint = await ending(stage, **EVERYTHING)
+        code, error, hint = await stage.ending(**EVERYTHING)
         assert code == 3, error
         assert said in hint or said in error
 
@@ -203,7 +162,7 @@ def test_an_account_with_a_problem(tmp_path: Path, what: str, value: bool, said:
 def test_a_wrong_token(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         stage.heroku.cloud.token = "another"
-        code, error, hint = await ending(stage)
+        code, error, hint = await stage.ending()
         assert (code, error) == (3, "Heroku says: Invalid credentials provided (401)")
         assert "heroku authorizations:create" in hint
 
@@ -238,7 +197,7 @@ def test_the_app_is_deleted_meanwhile(tmp_path: Path) -> None:
 
 def test_a_retired_stack(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
-        code, error, _ = await ending(stage, stack="heroku-18")
+        code, error, _ = await stage.ending(stack="heroku-18")
         assert code == 4
         assert "(422)" in error
 
@@ -248,7 +207,7 @@ def test_a_retired_stack(tmp_path: Path) -> None:
 def test_an_addon_that_can_not_be_provisioned(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         stage.heroku.inject(FailAddOn())
-        code, error, _ = await ending(stage, addons=["heroku-redis:mini"])
+        code, error, _ = await stage.ending(addons=["heroku-redis:mini"])
         assert code == 4
         assert "heroku-redis:mini could not be provisioned" in error
 
@@ -293,7 +252,7 @@ def test_a_source_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path)
     async def story(stage: Stage) -> None:
         allowed, source.LARGEST = source.LARGEST, 100
         try:
-            code, error, hint = await ending(stage)
+            code, error, hint = await stage.ending()
         finally:
             source.LARGEST = allowed
         assert code == 4
@@ -306,7 +265,7 @@ def test_a_source_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path)
 
 def test_a_process_type_that_is_not_in_the_procfile(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
-        code, error, hint = await ending(stage, dynos={"web": {}, "clock": {"quantity": 1}})
+        code, error, hint = await stage.ending(dynos={"web": {}, "clock": {"quantity": 1}})
         assert code == 4
         assert "no such process type" in error
         assert "Procfile" in hint

@@ -87,11 +87,26 @@ def test_new_code_is_built_and_proved() -> None:
     assert "users meet a gap of about 7 s, as long as the last boot took" in made.notices[0]
 
 
-def test_a_larger_size_gets_preboot_and_no_gap() -> None:
-    dynos = {"web": {"quantity": 2, "size": "standard-1x"}}
-    made = planned(there(formation={"web": Formation(2, "standard-1x")}, source="x"), Deploy(RELEASE), dynos=dynos)
-    assert "enable preboot" in titles(made)
+LARGE = {"web": {"quantity": 2, "size": "standard-1x"}}
+
+
+def test_preboot_is_on_before_dynos_that_allow_it_are_replaced() -> None:
+    made = planned(there(formation={"web": Formation(2, "standard-1x")}, source="x"), Deploy(RELEASE), dynos=LARGE)
+    assert titles(made)[1:3] == ["enable preboot", "upload and build abc1234567"]
     assert made.notices == ()
+
+
+def test_the_way_to_a_larger_size_has_a_last_gap() -> None:
+    made = planned(there(source="x"), Deploy(RELEASE), dynos=LARGE)
+    assert titles(made)[3:5] == ["run web: 2 x Standard-1X", "enable preboot"]
+    assert made.notices == ("Preboot is not on yet: users meet a gap of about 7 s, as long as the last boot took",)
+
+
+def test_a_restart_of_the_only_dyno_and_a_rollback_without_preboot_have_a_gap() -> None:
+    one = there(formation={"web": Formation(1, "standard-1x")})
+    assert planned(one, Restart(), dynos=LARGE).notices[0].startswith("there is one web dyno only: users meet a gap")
+    assert planned(one, Rollback("v6"), dynos=LARGE).notices[1].startswith("Preboot is not on yet: users meet a gap")
+    assert len(planned(replace(one, features=FEATURES | {"preboot"}), Rollback("v6"), dynos=LARGE).notices) == 1
 
 
 def test_config_is_one_difference() -> None:
@@ -206,6 +221,7 @@ def test_what_runs_can_be_joined() -> None:
         ({"drains": ["ftp://x"]}, "a drain is a URL"),
         ({"addons": ["no good"]}, "addons"),
         ({"domains": ["not a host"]}, "domains"),
+        ({"dynos": {"wéb": {}}}, "dynos"),
         ({"dyno": {}}, "Extra inputs"),
     ],
 )

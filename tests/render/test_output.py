@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -87,8 +89,32 @@ def test_a_reader_that_went_away_ends_the_block_even_if_no_more_lines_come():
             output.write("nobody reads this")
             await asyncio.sleep(60)
 
-    stream = open(writer, "w")  # noqa: SIM115, PTH123
-    with pytest.raises(BrokenPipeError):
+    with open(writer, "w") as stream, pytest.raises(BrokenPipeError):  # noqa: PTH123
         asyncio.run(write(stream))
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+
+
+@pytest.mark.parametrize("pair", [os.pipe, lambda: tuple(end.detach() for end in socket.socketpair())], ids=["pipe", "socket"])
+def test_a_reader_that_goes_away_between_two_lines_is_noticed_at_once(pair: Callable[[], tuple[int, int]]):
+    reader, writer = pair()
+
+    async def watch(stream: io.TextIOBase) -> None:
+        async with Output(stream):  # type: ignore[arg-type]
+            asyncio.get_running_loop().call_later(0.05, os.close, reader)
+            await asyncio.sleep(60)
+
+    with open(writer, "w") as stream, pytest.raises(BrokenPipeError):  # noqa: PTH123
+        asyncio.run(watch(stream))
+
+
+def test_what_a_reader_sends_back_is_no_farewell():
+    reader, writer = socket.socketpair()
+    reader.send(b"still here")
+
+    async def write(stream: io.TextIOBase) -> None:
+        async with Output(stream) as output:  # type: ignore[arg-type]
+            await asyncio.sleep(0.05)
+            output.write("a line")
+
+    with reader, open(writer.detach(), "w") as stream:  # noqa: PTH123
+        asyncio.run(write(stream))
+        assert reader.recv(100) == b"a line\n"

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -58,7 +59,9 @@ class Engine:
         """The hosts' own network, made on first use; its first address is this machine, seen from inside a host."""
         with locked("network"):
             if NETWORK not in self.lines("network", "ls", "--format", "{{.Name}}"):
-                self.docker("network", "create", "--subnet", str(_free_network()), NETWORK)
+                free = _free_network()
+                forget_rules(free)
+                self.docker("network", "create", "--subnet", str(free), NETWORK)
         [made] = json.loads(self.docker("network", "inspect", NETWORK).stdout)
         return ipaddress.IPv4Network(made["IPAM"]["Config"][0]["Subnet"])
 
@@ -111,6 +114,16 @@ def _free_network() -> ipaddress.IPv4Network:
         if not any(network.overlaps(route) for route in routes):
             return network
     raise RigError("no free private network for the hosts")
+
+
+def forget_rules(network: ipaddress.IPv4Network) -> None:
+    """Delete what an engine that was killed left of a network that nobody has now: it would hide hosts from each other."""
+    table = (program("iptables"), "--wait", "--table", "nat")
+    for line in run(*table, "--list-rules", "POSTROUTING").stdout.decode().splitlines():
+        _, chain, *words = shlex.split(line)
+        source = words[words.index("-s") + 1] if "-s" in words else "0.0.0.0/0"
+        if ipaddress.IPv4Network(source).subnet_of(network):
+            run(*table, "--delete", chain, *words)
 
 
 def _routes() -> list[ipaddress.IPv4Network]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import ipaddress
 import signal
 import socket
 import subprocess
@@ -15,12 +16,13 @@ import pytest
 from tests.rig import Host, Rig, RigError
 from tests.rig.address import is_claimed
 from tests.rig.cache import cache
-from tests.rig.engine import LABEL
+from tests.rig.engine import LABEL, forget_rules
 from tests.rig.image import base
 from tests.rig.impostor import impostor
 from tests.rig.mirror import Mirror, node_name
 from tests.rig.pebble import Authority
-from tests.rig.process import wait_until
+from tests.rig.process import run, wait_until
+from tests.rig.require import program
 
 ROOT = Path(__file__).parent.parent.parent
 SESSION = """
@@ -115,6 +117,24 @@ def test_two_hosts_are_different_and_reach_each_other(rig: Rig, host: Host) -> N
         assert other.read("/etc/machine-id") != host.read("/etc/machine-id")
         asked = f"exec 3<> /dev/tcp/{other.private}/22 && head -c 4 <&3"
         assert host.run(f"bash -c '{asked}'").out == "SSH-"
+
+
+def test_hosts_see_each_others_addresses(rig: Rig, host: Host) -> None:
+    """Firewalls between hosts go by them."""
+    with rig.borrowed() as other:
+        host.run(f"bash -c 'exec 3<>/dev/tcp/{other.private}/22; timeout 20 cat <&3' >/dev/null 2>&1 & sleep 0.1")
+        peers = "until ss -Htn state established sport = :22 | grep .; do sleep 0.1; done"
+        assert f"{host.private}:" in other.run(f"timeout 10 sh -c '{peers}'").out
+
+
+@pytest.mark.usefixtures("rig")
+def test_rules_of_a_network_that_is_gone_are_deleted() -> None:
+    network = ipaddress.IPv4Network("10.213.99.0/24")
+    left = ("POSTROUTING", "-s", str(network), "!", "-o", "br-gone", "-j", "MASQUERADE")
+    run(program("iptables"), "--wait", "-t", "nat", "--append", *left)
+    forget_rules(network)
+    asked = run(program("iptables"), "--wait", "-t", "nat", "--check", *left, check=False)
+    assert asked.returncode != 0
 
 
 def test_a_fleet_has_addresses_of_its_own(rig: Rig) -> None:

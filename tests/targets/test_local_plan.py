@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from chatops import steps
+from chatops.deployed import Deployed, Recipe, SetFacts
+from chatops.environment import env_digest
 from chatops.errors import ConfigError
 from chatops.model import (
     App,
@@ -27,7 +29,7 @@ from chatops.model import (
     State,
     before,
 )
-from chatops.pm2 import Deployed, Layout, Recipe, RunSet, SetFacts
+from chatops.pm2 import Layout, RunSet
 from chatops.program import ShellStep, compile_program
 from chatops.redact import Secret
 from chatops.targets.local.plan import LocalState, plan
@@ -39,7 +41,7 @@ ENV: Environment = {"LOG_LEVEL": "info", "TOKEN": Generate(32)}
 
 
 def run_set(release: str, name: str = "", env: Environment = ENV) -> RunSet:
-    return RunSet(name or release, "chat", release, steps.env_digest(env, "chat"), "node server.js", ("TOKEN",), LAYOUT)
+    return RunSet(name or release, "chat", release, env_digest(env, "chat"), "node server.js", ("TOKEN",), LAYOUT)
 
 
 def release(id: str) -> Release:
@@ -56,8 +58,8 @@ def there(*sets: SetFacts, live: str | None = None, previous: str | None = None,
     return LocalState(target="local", kind="local", releases=kept, there=deployed, front_port=3000)
 
 
-def alive(one: RunSet, workers: int = 2, up: int | None = None) -> SetFacts:
-    return SetFacts(one, workers, workers if up is None else up)
+def alive(one: RunSet, workers: int = 2, up: int | None = None, proved: int | None = None) -> SetFacts:
+    return SetFacts(one, workers, workers if up is None else up, workers if proved is None else proved)
 
 
 def names(made: Plan) -> dict[str, list[str]]:
@@ -69,7 +71,7 @@ def make(state: LocalState, goal: Goal) -> Plan:
 
 
 EMPTY = LocalState(target="local", kind="local")
-A, B = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb")
+A, B, C = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb"), run_set("cccccccccc")
 A_SERVES = there(alive(A), live=A.name)
 B_AFTER_A = there(alive(A), alive(B), live=B.name, previous=A.name)
 UNPACK = ["unpack", "modules", "link", "secret_TOKEN", "record", "start", "gate"]
@@ -80,6 +82,11 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
         {"prepare": ["pm2", "front", *UNPACK], "switch": ["switch"]},
     ),
     "the same again is nothing": (A_SERVES, Deploy(release(A.release), ENV), {"prepare": ["nothing"]}),
+    "what a broken change left is tidied up": (
+        there(alive(A), alive(B), alive(C), live=C.name, previous=B.name),
+        Deploy(release(C.release), ENV),
+        {"settle": ["drain", "stop"]},
+    ),
     "another release goes beside the old one": (
         A_SERVES,
         Deploy(release(B.release), ENV),
@@ -93,7 +100,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "what is warm is only woken": (
         B_AFTER_A,
         Deploy(release(A.release), ENV),
-        {"prepare": ["wake", "gate"], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["gate"], "switch": ["switch"], "settle": ["drain"]},
     ),
     "a dead worker is reason enough": (
         there(alive(A, up=1), live=A.name),
@@ -108,7 +115,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "rollback to warm": (
         B_AFTER_A,
         Rollback(A.release),
-        {"prepare": ["wake", "gate"], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["gate"], "switch": ["switch"], "settle": ["drain"]},
     ),
     "rollback to cold goes through the gate": (
         there(alive(B), live=B.name, more=(A.release,)),
@@ -123,7 +130,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "going back from a bad release that served": (
         B_AFTER_A,
         Rollback(A.release, bad=B.release),
-        {"prepare": ["mark", "wake", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
+        {"prepare": ["mark", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
     ),
     "going back to nothing": (there(alive(A)), Rollback(None, bad=A.release), {"settle": ["mark", "forget", "stop"]}),
     "restart": (
@@ -133,6 +140,26 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     ),
     "more workers": (A_SERVES, Scale(4), {"prepare": ["start", "gate"]}),
     "fewer workers": (A_SERVES, Scale(1), {"settle": ["stop"]}),
+    "more workers that were started and never proved": (
+        there(alive(A, 4, proved=2), live=A.name),
+        Scale(4),
+        {"prepare": ["start", "gate"]},
+    ),
+    "fewer workers than were started, more than were proved": (
+        there(alive(A, 6, proved=2), live=A.name),
+        Scale(4),
+        {"prepare": ["stop", "start", "gate"]},
+    ),
+    "a set with workers that never proved themselves is not what a deploy wants": (
+        there(alive(A, 2, proved=1), live=A.name),
+        Deploy(release(A.release), ENV),
+        {"prepare": UNPACK, "switch": ["switch"], "settle": ["drain"]},
+    ),
+    "a warm set that lacks a worker is started anew": (
+        there(alive(A, up=1), alive(B), live=B.name, previous=A.name),
+        Rollback(A.release),
+        {"prepare": ["start", "gate"], "switch": ["switch"], "settle": ["drain", "stop"]},
+    ),
     "as many workers": (A_SERVES, Scale(2), {"prepare": ["nothing"]}),
     "remove": (A_SERVES, Remove(), {"settle": ["stop", "delete"]}),
     "remove nothing": (EMPTY, Remove(), {}),
@@ -185,6 +212,15 @@ def test_old_releases_are_pruned_but_never_what_serves_or_is_warm() -> None:
     assert "modules" not in prune.action
 
 
+def test_scripts_that_nothing_runs_from_are_deleted_but_never_those_of_this_version() -> None:
+    state = replace(B_AFTER_A, there=replace(B_AFTER_A.there, stale=frozenset({"old", SITE.scripts.name})))
+    settle = make(state, Rollback(A.release)).phases[-1]
+    prune = next(one for one in settle.steps if one.name == "prune")
+    assert isinstance(prune, ShellStep)
+    assert prune.action == "rm -rf -- /old"
+    assert prune.title == "delete scripts of older versions"
+
+
 def test_an_interrupted_deploy_is_taken_up_again() -> None:
     state = there(alive(A), alive(run_set(B.release, f"{B.release}.2")), live=A.name)
     start = next(one for one in make(state, Deploy(release(B.release), ENV)).steps() if one.name == "start")
@@ -217,9 +253,9 @@ def test_rollback_without_a_name_goes_to_the_good_one_before() -> None:
 
 def test_environments_are_told_apart_without_telling_them() -> None:
     one, other = {"A": Secret("hunter2")}, {"A": Secret("hunter3")}
-    assert steps.env_digest(one, "chat") != steps.env_digest(other, "chat")
-    assert steps.env_digest(one, "chat") == steps.env_digest({"A": Secret("hunter2")}, "chat")
-    assert steps.env_digest({"A": Generate(8)}, "chat") != steps.env_digest({"A": "8"}, "chat")
+    assert env_digest(one, "chat") != env_digest(other, "chat")
+    assert env_digest(one, "chat") == env_digest({"A": Secret("hunter2")}, "chat")
+    assert env_digest({"A": Generate(8)}, "chat") != env_digest({"A": "8"}, "chat")
     script = compile_program(
         "x",
         [

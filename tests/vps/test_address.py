@@ -36,6 +36,11 @@ def test_the_file_says_what_the_block_leaves_out(tmp_path: Path) -> None:
     assert found.known_hosts[:2] == (known, Path(f"{known}2"))
 
 
+def test_a_match_block_counts(tmp_path: Path) -> None:
+    config = "Match originalhost chat user root exec true\n  Port 2200\nMatch host other\n  Port 9\n"
+    assert completed(HostAddress("chat", "root"), config, tmp_path).place == ("chat", 2200)
+
+
 def test_the_block_goes_before_the_file(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.touch()

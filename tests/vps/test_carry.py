@@ -15,13 +15,14 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatops.errors import Interrupted, Locked, StepFailed, Unhealthy, UnknownOutcome
+from chatops.errors import ChatopsError, Interrupted, Locked, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Notice, StepFinished, StepOutput, StepStarted
 from chatops.program import ShellStep, compile_program
 from chatops.targets.vps.client.attach import join
@@ -66,6 +67,7 @@ def program(
         text=text,
         user=getpass.getuser(),
         state=state,
+        lock=state / "lock",
         titles=titles,
         proofs=frozenset(proofs.split()),
         members=members,
@@ -171,6 +173,67 @@ def test_another_operator_is_told_who_has_the_lock(server: Sshd, state: PurePosi
     until_free(state)
 
 
+def test_two_users_of_one_change_hand_the_lock_over_and_nobody_comes_in_between(server: Sshd, tmp_path: Path) -> None:
+    """Root provisions, the app's user deploys: two folders, one lock. Here both are who we are."""
+    root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))
+    done = tmp_path / "done"
+    first = replace(program(root, "echo as root", phase="provision"), lock=lock)
+    second = replace(program(app, "echo as the app"), lock=lock)
+    third = replace(program(root, "echo as root again", phase="firewall"), lock=lock)
+
+    async def steal(reach: Reach) -> int:
+        """Tries again and again to come in, and counts how often it was refused."""
+        refused = 0
+        while not done.exists():
+            thief = carrier(reach, "bob@desk")
+            try:
+                async for _ in thief.phase(replace(program(app, "echo stolen"), lock=lock)):
+                    assert done.exists()
+            except Locked as error:
+                assert "ana@laptop" in error.message
+                refused += 1
+            await thief.release()
+        return refused
+
+    async def both() -> list[Event]:
+        reach, others = Reach(server.host), [Reach(server.host) for _ in range(3)]
+        one = carrier(reach)
+        events = [event async for event in one.phase(first)]
+        thieves = [asyncio.create_task(steal(other)) for other in others]
+        for _ in range(3):
+            events += [event async for event in one.phase(second)]
+            events += [event async for event in one.phase(third)]
+        done.touch()
+        await one.release()
+        assert min(await asyncio.gather(*thieves)) > 0
+        await asyncio.gather(reach.close(), *(other.close() for other in others))
+        return events
+
+    said = [event.line for event in asyncio.run(both()) if isinstance(event, StepOutput)]
+    assert said == ["as root", *["as the app", "as root again"] * 3]
+    until_free(PurePosixPath(tmp_path))
+
+
+def test_a_link_that_is_lost_while_the_lock_is_handed_over(server: Sshd, wire: Wire, tmp_path: Path) -> None:
+    root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))
+    first = replace(program(root, "echo as root", phase="provision"), lock=lock)
+    second = replace(program(app, "echo as the app"), lock=lock)
+
+    async def go() -> list[Event]:
+        reach = Reach(server.through(wire.port))
+        one = carrier(reach)
+        events = [event async for event in one.phase(first)]
+        wire.cut()
+        asyncio.get_running_loop().call_later(1, wire.resume)
+        events += [event async for event in one.phase(second)]
+        await one.release()
+        await reach.close()
+        return events
+
+    assert told(asyncio.run(go())) == [">s0", "as root", "<s0", ">s0", "as the app", "<s0"]
+    until_free(PurePosixPath(tmp_path))
+
+
 def test_a_daemon_of_a_step_does_not_keep_the_lock(server: Sshd, state: PurePosixPath) -> None:
     carry(server, program(state, "setsid sleep 20 9>&- >/dev/null 2>&1 </dev/null & echo $!"))
     until_free(state)
@@ -182,7 +245,7 @@ def test_a_program_runs_as_who_it_should(server: Sshd) -> None:
     shutil.chown(home, "nobody")
     state = PurePosixPath(home / "state")
     one = program(state, "id -un; umask")
-    one = Program(phase="prepare", text=one.text, user="nobody", state=state, titles=one.titles)
+    one = Program(phase="prepare", text=one.text, user="nobody", state=state, lock=state / "lock", titles=one.titles)
     try:
         assert told(carry(server, one))[1:3] == ["nobody", "0077"]
         assert Path(state).owner() == "nobody"
@@ -238,11 +301,12 @@ def test_a_broken_piece_is_found_out_and_mended_by_the_next_try(server: Sshd, st
 def test_pieces_in_a_row_are_the_archive(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     source = archive(tmp_path_factory.mktemp("tar") / "a.tar", files)
     carried = cargo(program(PurePosixPath("/s"), "true", members=(Member(PurePosixPath("/s/a.tar"), source),)))
-    [(_, _, pieces)] = carried.archives
+    [(_, _, cut)] = carried.archives
     data = source.read_bytes()
-    parts = [data[piece.start : piece.start + piece.size] for piece in pieces]
+    parts = [data[piece.start : piece.start + piece.size] for piece in cut.pieces]
     assert b"".join(parts) == data
-    assert [hashlib.sha256(part).hexdigest() for part in parts] == [piece.sha256 for piece in pieces]
+    assert [hashlib.sha256(part).hexdigest() for part in parts] == [piece.sha256 for piece in cut.pieces]
+    assert hashlib.sha256(data).hexdigest() == cut.sha256
 
 
 @pytest.fixture
@@ -368,7 +432,7 @@ def attached(server: Sshd, state: PurePosixPath, then: Callable[[], None] = lamb
     async def go() -> list[Event]:
         reach = Reach(server.host)
         events = list[Event]()
-        async with aclosing(join(await reach.link(), state, getpass.getuser(), lambda text: text)) as joined:
+        async with aclosing(join(await reach.link(), state / "lock", [state], getpass.getuser(), str)) as joined:
             async for event in joined:
                 events.append(event)
                 then()
@@ -388,6 +452,71 @@ def test_a_killed_tool_leaves_a_program_that_ends_and_others_can_join_it(
     assert not is_free(state)
     assert told(attached(server, state, then=go.touch)) == [">s0", "begun", "done", "<s0", ">s1", "after", "<s1"]
     until_free(state)
+
+
+def ended(server: Sshd, lock: PurePosixPath, states: list[PurePosixPath], *programs: Program) -> tuple[list[str], int]:
+    """What who has attached from another machine is told of some phases, and the exit code."""
+
+    async def lead(held: asyncio.Event, go: asyncio.Event) -> None:
+        reach = Reach(server.host)
+        one = carrier(reach)
+        for each in programs:
+            try:
+                async for _ in one.phase(each):
+                    held.set()
+                    await go.wait()
+            except (StepFailed, Unhealthy, Interrupted, UnknownOutcome):
+                pass
+        await one.release()
+        await reach.close()
+
+    async def both() -> tuple[list[str], int]:
+        held, go, events, code = asyncio.Event(), asyncio.Event(), list[Event](), 0
+        leading = asyncio.create_task(lead(held, go))
+        await held.wait()
+        reach = Reach(server.host)
+        try:
+            async with aclosing(join(await reach.link(), lock, states, getpass.getuser(), str)) as joined:
+                async for event in joined:
+                    events.append(event)
+                    go.set()
+        except ChatopsError as error:
+            code = error.exit_code
+        await leading
+        await reach.close()
+        return told(events), code
+
+    return asyncio.run(both())
+
+
+@pytest.mark.parametrize(
+    ("action", "proofs", "left", "back", "code"),
+    [
+        ("echo x", "", (), False, 0),
+        ("echo x; exit 1", "", ("settle",), False, 4),
+        ("echo x; exit 1", "s0", ("settle",), True, 5),
+        ("echo x", "", (), True, 5),
+        ("echo x", "", ("switch",), False, 9),
+        ("echo x; kill -9 $(ps -o sid= -p $$)", "", (), False, 9),
+    ],
+)
+def test_who_attaches_is_told_how_it_ended(
+    server: Sshd, state: PurePosixPath, action: str, proofs: str, left: tuple[str, ...], back: bool, code: int
+) -> None:
+    """A phase that ends well, fails, fails its gate; a way back; a leader who is gone too early; a killed program."""
+    first = replace(program(state, action, proofs=proofs), goal="deploy b", left=left)
+    way_back = [replace(program(state, "echo back", phase="settle"), goal="rollback a")] if back else []
+    said, ends = ended(server, state / "lock", [state], first, *way_back)
+    assert (said[:2], ends) == ([">s0", "x"], code)
+    assert said[-2:] == ["back", "<s0"] if back else "back" not in said
+
+
+def test_who_attaches_sees_what_both_users_of_a_change_do(server: Sshd, tmp_path: Path) -> None:
+    root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))
+    as_root = replace(program(root, "echo root", phase="provision"), lock=lock, goal="deploy b", left=("prepare",))
+    as_app = replace(program(app, "echo app"), lock=lock, goal="deploy b")
+    said, code = ended(server, lock, [root, app], as_root, as_app)
+    assert (said, code) == ([">s0", "root", "<s0", ">s0", "app", "<s0"], 0)
 
 
 def test_a_tool_that_is_killed_between_two_phases_frees_the_lock(server: Sshd, state: PurePosixPath) -> None:
@@ -445,6 +574,33 @@ def test_ctrl_c_stops_between_two_steps(server: Sshd, state: PurePosixPath, tmp_
     with pytest.raises(Interrupted):
         asyncio.run(main())
     until_free(state)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_ctrl_c_in_the_last_step_of_a_phase_is_not_forgotten(
+    server: Sshd, state: PurePosixPath, tmp_path: Path, last: bool
+) -> None:
+    go = tmp_path / "go"
+
+    async def main() -> None:
+        reach = Reach(server.host)
+        one = carrier(reach)
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            async for event in together({one: program(state, f"until [ -e {go} ]; do sleep 0.05; done")}, last=last):
+                if isinstance(event, StepStarted):
+                    asyncio.get_running_loop().call_later(0.2, task.cancel)
+                    asyncio.get_running_loop().call_later(0.6, go.touch)
+        finally:
+            await one.release()
+            await reach.close()
+
+    if last:
+        asyncio.run(main())
+    else:
+        with pytest.raises(Interrupted):
+            asyncio.run(main())
 
 
 def test_ctrl_c_twice_leaves_at_once(server: Sshd, state: PurePosixPath, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def address(host: Host, user: str = "root") -> HostAddress:
 
 
 def questions() -> Questions:
-    places = {"pm2": ROOT / "pm2", "runtimes": ROOT / "node", "stamps": ROOT / "stamps"}
+    places = {"pm2": ROOT / "pm2", "runtimes": ROOT / "node", "stamps": ROOT / "stamps", "lock": ROOT / "lock"}
     return Questions(
         app="chat", layout=Layout(ROOT), packages=("openssh-server",), units=("ssh.service", "cron.service"), **places
     )
@@ -48,7 +48,7 @@ def program(action: str) -> Program:
     step = ShellStep(name="only", title="the only step", action=action)
     names = {"program": STATE / "prepare.sh", "journal": STATE / "journal.ndjson", "stop": STATE / "stop"}
     text = compile_program("a test", [step], names)
-    return Program(phase="prepare", text=text, user="root", state=STATE, titles={"only": step.title})
+    return Program(phase="prepare", text=text, user="root", state=STATE, lock=STATE / "lock", titles={"only": step.title})
 
 
 def seen(where: HostAddress) -> HostFacts:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -36,6 +37,7 @@ def questions(root: Path) -> Questions:
         pm2=PurePosixPath(root / "pm2-modules"),
         runtimes=PurePosixPath(root / "node"),
         stamps=PurePosixPath(root / "stamps"),
+        lock=PurePosixPath(root / "state" / "lock"),
         packages=("openssh-server", "no-such-package"),
         units=("no-such.service",),
         markers=(PurePosixPath(root / "marker"), PurePosixPath(root / "none")),
@@ -74,14 +76,17 @@ def test_an_empty_host(server: Sshd, tmp_path: Path) -> None:
 
 def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     layout = Layout(PurePosixPath(tmp_path))
-    worker = subprocess.Popen(["sleep", "60"])
+    started = f"{sys.executable} -c 'held = b\"x\" * 40_000_000; print(flush=True); input()'; :"
+    worker = subprocess.Popen(["sh", "-c", started], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert worker.stdout
+    worker.stdout.readline()
     live = RunSet("aaa.2", "nobody", "aaa", "e1", "node server.js", ("KEY",), layout)
     warm = RunSet("bbb", "nobody", "bbb", "e2", "node server.js", (), layout)
     for run_set, workers in ((live, 2), (warm, 1)):
-        write(Path(run_set.folder) / "set.json", run_set.summary(workers))
+        write(Path(run_set.folder) / "set.json", run_set.summary(workers, workers))
         write(
             tmp_path / "state" / "releases" / f"{run_set.release}.json",
-            {"id": run_set.release, "created": 5.5, "by": "ana", "git": None, "modules": "m1", **run_set.summary(0)},
+            {"id": run_set.release, "created": 5.5, "by": "ana", "git": None, "modules": "m1", **run_set.summary(0, 0)},
         )
     write(Path(live.record(0)), {"name": "x", "release": "aaa", "pid": worker.pid, "started": time.time(), "restarts": 3})
     write(
@@ -98,13 +103,16 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "node" / "24.2.0.new").mkdir()
     (tmp_path / "modules" / "m1").mkdir(parents=True)
     (tmp_path / "modules" / "m2.new").mkdir()
+    for name in ("dumped", "of a set", "unused"):
+        (tmp_path / "scripts" / name).mkdir(parents=True)
+    write(tmp_path / "pm2" / "dump.pm2", [{"pm_exec_path": f"{tmp_path}/scripts/dumped/launch.cjs"}])
+    write(Path(live.folder) / "apps.json", [{"script": f"{tmp_path}/scripts/of a set/launch.cjs"}])
     (tmp_path / "run" / "live").symlink_to("aaa.2")
     (tmp_path / "run" / "previous").symlink_to("bbb")
     try:
         found = seen(server, tmp_path)
     finally:
-        worker.kill()
-        worker.wait(10)
+        worker.communicate(b"\n", timeout=10)
     there = found.there
     assert [(one.run_set, one.workers, one.alive) for one in there.sets] == [(live, 2, 1), (warm, 1, 0)]
     assert (there.live, there.previous, there.modules, there.daemon, there.pm2_installed) == (
@@ -114,6 +122,7 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
         False,
         False,
     )
+    assert there.stale == {"unused"}
     assert {kept.id: kept.state for kept in there.releases} == {"aaa": "current", "bbb": "bad", "torn": "kept"}
     assert there.recipes["aaa"].run_set == live
     assert set(there.recipes) == {"aaa"}
@@ -122,6 +131,8 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
         ("nobody-aaa.2-1", "down", 0),
         ("nobody-bbb-0", "down", None),
     ]
+    assert found.workers[0].memory_bytes is not None
+    assert 40_000_000 < found.workers[0].memory_bytes < 100_000_000  # with what it has started
     assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
     assert found.stamps == {"nginx": "digest"}
     assert found.runtimes == ("24.1.0",)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from chatops.errors import TargetError
+from chatops import steps
+from chatops.deployed import Deployed, Recipe, SetFacts
+from chatops.errors import StepFailed, TargetError
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
-from chatops.pm2 import Deployed, Recipe, RunSet, SetFacts
+from chatops.pm2 import Layout, RunSet
 from chatops.targets.vps import fleet as fleets
-from chatops.targets.vps.config import Block
+from chatops.targets.vps.config import Block, Tls
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import programs, text
@@ -62,7 +64,8 @@ def fleet(block: dict[str, Any]) -> Fleet:
 
 def bare(machine: Machine) -> HostFacts:
     """A host that has nothing."""
-    return HostFacts(host=machine.host.address, os="debian", arch="x86_64", root=True)
+    room = {"disk_free": 10 * 1024**3, "inodes_free": 10**6, "memory_free": 1024**3}
+    return HostFacts(host=machine.host.address, os="debian", arch="x86_64", root=True, **room)
 
 
 def finished(machine: Machine) -> HostFacts:
@@ -88,7 +91,7 @@ def served(machine: Machine) -> Deployed:
     live = RunSet("live", APP.name, "live", "e", "node server.js", (), machine.layout)
     old = replace(live, name="old", release="old")
     return Deployed(
-        sets=(SetFacts(live, 2, 2),),
+        sets=(SetFacts(live, 2, 2, 2),),
         live="live",
         releases=(KeptRelease("live", "current", 2.0), KeptRelease("old", "kept", 1.0)),
         recipes={"live": Recipe(live, None), "old": Recipe(old, None)},
@@ -114,10 +117,10 @@ def test_every_program_is_sound(name: str, goal: Goal, look: Any, tmp_path: Path
     checked = 0
     for phase in made.phases:
         for address, machine in found.machines.items():
-            steps = [step for step in phase.steps if step.host == address]  # type: ignore[attr-defined]
-            if steps:
+            due_here = [step for step in phase.steps if step.host == address]  # type: ignore[attr-defined]
+            if due_here:
                 file = tmp_path / f"{checked}.sh"
-                file.write_text(text(machine, made, phase, steps, root=isinstance(steps[0], RootStep)))
+                file.write_text(text(machine, made, phase, due_here, root=isinstance(due_here[0], RootStep)))
                 checked += 1
     files = [str(path) for path in sorted(tmp_path.glob("*.sh"))]
     for file in files:
@@ -192,11 +195,43 @@ def test_what_broke_since_is_mended(step: str) -> None:
     assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
 
 
-def test_nginx_learns_of_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:
+def test_nginx_learns_of_many_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:
     found = fleet(BLOCKS["one"])
     seen = state(found, finished)
-    assert [phase.name for phase in plan(found, seen, Scale(3)).phases] == ["prepare", "provision"]
-    assert [phase.name for phase in plan(found, seen, Scale(1)).phases] == ["provision", "settle"]
+    assert [phase.name for phase in plan(found, seen, Scale(13)).phases] == ["prepare", "provision"]
+    many = fleet({**BLOCKS["one"], "workers": 13})
+    assert [phase.name for phase in plan(found, state(many, finished), Scale(1)).phases] == ["provision", "settle"]
+
+
+def test_a_few_workers_more_or_less_are_no_news_to_nginx_and_need_no_root() -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda machine: replace(finished(machine), root=False))
+    assert [phase.name for phase in plan(found, seen, Scale(12)).phases] == ["prepare"]
+    assert [phase.name for phase in plan(found, seen, Scale(1)).phases] == ["settle"]
+
+
+def test_every_slot_leads_to_a_worker_at_every_moment(tmp_path: Path) -> None:
+    """The slots of a set that grows and shrinks, while somebody opens one after the other."""
+    run_set = RunSet("set", APP.name, "set", "e", "node server.js", (), Layout(PurePosixPath(tmp_path)))
+    folder = Path(run_set.folder)
+    folder.mkdir(parents=True)
+    for number in range(5):
+        (folder / f"{number}.sock").touch()
+    where = replace(fleet(BLOCKS["one"]).site(fleet(BLOCKS["one"]).machines["203.0.113.1"]), layout=run_set.layout)
+    absent = []
+
+    def change(workers: int) -> None:
+        process = subprocess.Popen(["sh", "-euc", steps.lead(where, run_set, workers)])
+        while process.poll() is None:
+            absent.extend(slot for slot in range(12) if (folder / "slot.0").exists() and not (folder / f"slot.{slot}").exists())
+        assert process.returncode == 0
+
+    subprocess.run(["sh", "-euc", steps.lead(where, run_set, 2)], check=True)
+    for workers in (5, 1, 3):
+        change(workers)
+        led = [(folder / f"slot.{slot}").readlink().name for slot in range(12)]
+        assert led == [f"{slot % workers}.sock" for slot in range(12)]
+    assert absent == []
 
 
 def test_a_host_that_is_down_stops_a_deploy_unless_it_may_be_left_out() -> None:
@@ -211,12 +246,83 @@ def test_a_host_that_is_down_stops_a_deploy_unless_it_may_be_left_out() -> None:
     assert "203.0.113.2 is left out" in made.notices[0]
 
 
+def test_a_fleet_that_is_not_whole_says_so() -> None:
+    machines = fleet(BLOCKS["three"]).machines
+    first, second = (finished(machines[address]) for address in ("203.0.113.2", "203.0.113.3"))
+    assert list(fleets.notices([first, second], {}, "live")) == []
+
+    newer = RunSet("new", APP.name, "new", "e", "node server.js", (), machines["203.0.113.3"].layout)
+    there = replace(second.there, sets=(SetFacts(newer, 2, 2, 2),), live="new", releases=(KeptRelease("new", "current", 3.0),))
+    mixed = [first, replace(second, there=there)]
+    assert [(kept.id, kept.state) for kept in fleets.releases(mixed)][:2] == [("new", "current"), ("live", "kept")]
+    said = list(fleets.notices(mixed, {"203.0.113.1": "no answer"}, "new"))
+    assert [notice.partition(":")[0] for notice in said] == ["203.0.113.1 is out of reach", "203.0.113.2 serves live"]
+
+
 def test_all_hosts_are_ready_before_one_is_switched() -> None:
     found = fleet(BLOCKS["three"])
     made = plan(found, state(found, finished), Deploy(RELEASE))
     hosts = {phase.name: [step.host for step in phase.steps] for phase in made.phases}  # type: ignore[attr-defined]
     assert set(hosts["prepare"]) == set(hosts["switch"]) == {"203.0.113.2", "203.0.113.3"}
     assert made.phases[1].gate
+
+
+def test_workers_are_replaced_when_the_stores_move_to_another_host() -> None:
+    moved = {"hosts": [*THREE["hosts"][:2], {**THREE["hosts"][2], "private": "10.0.0.4"}]}
+    alone = {"hosts": [{"address": "203.0.113.3"}]}
+    environments = []
+    for block in (BLOCKS["three"], BLOCKS["three"], moved, alone):
+        found = fleet(block)
+        made = plan(found, state(found, finished), Deploy(RELEASE))
+        carried = dict(programs(found, made, made.phases[0], {}))["203.0.113.3"].members
+        environments += [member.path for member in carried if "env" in member.path.parts]
+    assert len(environments) == 4
+    assert len(set(environments)) == 3
+
+
+def test_our_scripts_travel_only_where_they_are_missing() -> None:
+    block = Block.model_validate(BLOCKS["three"])
+    machines = fleet(BLOCKS["three"]).machines
+    there = {machines["203.0.113.2"].scripts / fleets.LAST_SCRIPT: "content"}
+    seen = {address: replace(finished(machine), markers={}) for address, machine in machines.items()}
+    seen["203.0.113.2"] = replace(seen["203.0.113.2"], markers=there)
+    found = fleets.fleet(APP, block, dict.fromkeys(machines, NODE), seen)
+    made = plan(found, state(found, finished), Restart())
+    carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
+    assert carried["203.0.113.2"] == ()
+    assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
+@pytest.mark.parametrize(
+    ("room", "words"), [({"disk_free": 1024**2}, "1 MiB free on /srv"), ({"inodes_free": 9}, "9 inodes free")]
+)
+def test_a_full_disk_is_told_before_anything_is_sent(room: dict[str, int], words: str) -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda machine: replace(finished(machine), **room))
+    with pytest.raises(StepFailed, match=words):
+        plan(found, seen, Deploy(RELEASE))
+    assert plan(found, seen, Rollback("old")).changes
+
+
+def test_little_memory_is_warned_about() -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda machine: replace(finished(machine), memory_free=200 * 1024**2))
+    assert plan(found, seen, Deploy(RELEASE)).notices[0].startswith("203.0.113.1 has 200 MiB of memory free, about 480 MiB")
+
+
+def test_what_serves_over_tls_goes_on_while_a_new_name_is_proved() -> None:
+    """The authority asks over HTTP for the new name; the old name's site is not touched until the answer is good."""
+    [machine] = fleet(BLOCKS["one with tls"]).machines.values()
+    there = site.text(machine, secure=True)
+    other = replace(machine, block=machine.block.model_copy(update={"domain": "new.example.com"}))
+    facts = replace(finished(machine), markers={site.path(machine): there})
+    names = [step.name for step in due(other, facts)]
+    assert names == ["site_http", "certificate", "site"]
+    asked = site.asked(other, there)
+    assert "server_name new.example.com;" in asked
+    assert site.plain(there.replace(site.generation(there), site.generation(asked))) in site.plain(asked)
+    mailed = replace(machine, block=machine.block.model_copy(update={"tls": Tls(email="other@example.com")}))
+    assert [step.name for step in due(mailed, facts)] == ["certificate"]
 
 
 def test_passwords_are_in_no_program() -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -12,7 +15,7 @@ import pytest
 from chatops.errors import TargetError
 from chatops.model import Worker
 from chatops.targets.vps.client.reach import Reach
-from chatops.targets.vps.client.sampler import Sampler
+from chatops.targets.vps.client.sampler import Sampler, sampled
 from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, sshd
 
@@ -27,10 +30,13 @@ def server() -> Iterator[Sshd]:
 
 @pytest.fixture
 def busy() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that uses a core."""
-    process = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    """A shell that waits for another program, which holds 40 MB and uses a core."""
+    work = f"exec 2>&1; {sys.executable} -c 'held = b\"x\" * 40_000_000; print(flush=True)\nwhile True: pass'; :"
+    process = subprocess.Popen(["sh", "-c", work], start_new_session=True, stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()
     yield process
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
 
 
@@ -80,8 +86,31 @@ def test_workers_are_seen_every_second_and_over_a_lost_link(
     assert busiest.cpu_percent is not None
     assert 5 < busiest.cpu_percent < 150
     assert busiest.memory_bytes
-    assert 100_000 < busiest.memory_bytes < 50_000_000
+    assert 40_000_000 < busiest.memory_bytes < 100_000_000
     assert busiest.uptime_seconds is not None
     assert 0 < busiest.uptime_seconds < 60
     assert (busiest.restarts, busiest.release, busiest.host) == (0, "aaa", "127.0.0.1")
     assert len(third) == 3
+
+
+def test_a_host_that_is_lost_takes_no_other_out_of_sight(server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]) -> None:
+    record(tmp_path, "aaa", 0, busy.pid, time.time())
+    (tmp_path / "live").symlink_to("aaa")
+
+    async def go() -> list[list[str]]:
+        seen = []
+        with Wire("127.0.0.1", {0: server.port}) as near, Wire("127.0.0.1", {0: server.port}) as far:
+            reaches = [Reach(server.through(wire.port)) for wire in (near, far)]
+            samplers = [Sampler(reach, PurePosixPath(tmp_path)) for reach in reaches]
+            for lost in ((), (far,), (near, far)):
+                for wire in lost:
+                    wire.cut()
+                    await asyncio.sleep(0.3)
+                try:
+                    seen.append([worker.state for worker in await sampled(samplers)])
+                except TargetError:
+                    seen.append(["out of reach"])
+            await asyncio.gather(*(one.close() for one in (*samplers, *reaches)))
+        return seen
+
+    assert asyncio.run(go()) == [["up", "up"], ["up", "down"], ["out of reach"]]

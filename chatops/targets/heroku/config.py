@@ -21,9 +21,9 @@ def _drain(url: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
-ProcessType = Annotated[str, StringConstraints(pattern=r"^[-\w]{1,128}$")]
+ProcessType = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z0-9_]{1,128}$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]*$", to_lower=True)]
-Plan = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][\w-]*(:[\w-]+)?$")]
+Plan = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][A-Za-z0-9_-]*(:[A-Za-z0-9_-]+)?$")]
 Hostname = Annotated[str, StringConstraints(pattern=r"^(\*\.)?([a-zA-Z0-9-]{1,63}\.)+[a-zA-Z]{2,63}$", to_lower=True)]
 Drain = Annotated[str, AfterValidator(_drain)]
 

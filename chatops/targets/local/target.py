@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from chatops.errors import TargetError
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
@@ -21,9 +20,6 @@ from chatops.targets.local.client.once import once
 from chatops.targets.local.config import Block
 from chatops.targets.local.plan import LocalState, plan
 from chatops.whoami import who
-
-if TYPE_CHECKING:
-    import psutil
 
 
 def make(name: str, block: Block, app: App, folder: Path) -> LocalTarget:
@@ -41,7 +37,7 @@ class LocalTarget:
         self._block = block
         self._app = app
         self._root = folder / ".chatops" / name
-        self._known: dict[int, psutil.Process] = {}
+        self._known: look.Known = {}
         self._carrier: carry.Carrier | None = None
 
     @property

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from chatops.targets.base import Finding
 from chatops.targets.vps.facts import HostFacts
-from chatops.targets.vps.plan import Fleet, VpsState
+from chatops.targets.vps.plan import Fleet, VpsState, memory_needed
 from chatops.targets.vps.provision.due import due, shut
 from chatops.targets.vps.provision.machine import Machine
 
-WORKER_BYTES = 70 * 1024 * 1024
-BASE_BYTES = 200 * 1024 * 1024
 LEAST_DISK = 1024**3
 LEAST_INODES = 20_000
 MOST_SKEW = 5.0
@@ -36,9 +34,7 @@ def _host(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
     yield _at_least("disk", facts.disk_free, LEAST_DISK, "free some space first")
     yield _inodes(facts)
     if "app" in machine.roles:
-        yield _at_least(
-            "memory", facts.memory_free, 2 * machine.workers * WORKER_BYTES + BASE_BYTES, "fewer `workers` need less"
-        )
+        yield _at_least("memory", facts.memory_free, memory_needed(machine), "fewer `workers` need less")
     yield _clock(facts)
     yield from _ports(machine, facts)
     yield from _boot(machine, facts)
@@ -88,7 +84,12 @@ def _clock(facts: HostFacts) -> Finding:
     message = f"{facts.skew:+.1f} s from ours"
     if abs(facts.skew) <= MOST_SKEW:
         return Finding("clock", "ok", message)
-    return Finding("clock", "warning", message, "`timedatectl set-ntp true` sets it; certificates and logs need it right")
+    return Finding(
+        "clock",
+        "warning",
+        message,
+        "`timedatectl set-ntp true` sets it: apt and certificates need it right, and logs tell wrong times",
+    )
 
 
 def _ports(machine: Machine, facts: HostFacts) -> Iterator[Finding]:

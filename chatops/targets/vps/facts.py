@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from chatops.deployed import Deployed
 from chatops.model import Lock, Worker
-from chatops.pm2 import Deployed, Layout
+from chatops.pm2 import Layout
 
 Firewall = Literal["active", "inactive", "absent", "unknown"]
 
@@ -23,6 +24,7 @@ class Questions:
     pm2: PurePosixPath
     runtimes: PurePosixPath
     stamps: PurePosixPath
+    lock: PurePosixPath
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     markers: tuple[PurePosixPath, ...] = ()
@@ -109,7 +111,12 @@ class Program:
     text: str
     user: str
     state: PurePosixPath
+    lock: PurePosixPath
+    """The one lock of the app on the host, whoever works there."""
     titles: Mapping[str, str]
+    goal: str = ""
+    left: tuple[str, ...] = ()
+    """The phases that are to follow on this host."""
     proofs: frozenset[str] = frozenset()
     members: tuple[Member, ...] = ()
     """Shipped before the program starts, as `user`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -19,10 +19,14 @@ LAST_SCRIPT = "through.cjs"
 """Scripts arrive in the order of their names: where this one is, all are."""
 
 
-def fleet(app: App, block: Block, nodes: Mapping[str, Node]) -> Fleet:
-    """Every machine; one without a known Node gets the version that the block names."""
+def fleet(app: App, block: Block, nodes: Mapping[str, Node], hosts: Mapping[str, HostFacts] | None = None) -> Fleet:
+    """Every machine; one without a known Node gets the version that the block names. `hosts`: what was seen there."""
     given = {host.address: nodes.get(host.address, Node(block.node)) for host in block.hosts}
-    return Fleet({host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}, url(block))
+    machines = {host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}
+    for address, facts in (hosts or {}).items():
+        equipped = machines[address].scripts / LAST_SCRIPT in facts.markers
+        machines[address] = replace(machines[address], equipped=equipped)
+    return Fleet(machines, url(block))
 
 
 def url(block: Block) -> str:
@@ -70,6 +74,7 @@ def questions(machine: Machine) -> Questions:
         pm2=machine.pm2,
         runtimes=machine.layout.root / "runtime",
         stamps=machine.stamps,
+        lock=machine.lock,
         packages=packages.wanted(machine),
         units=(*units, "certbot.timer"),
         markers=(site.path(machine), machine.scripts / LAST_SCRIPT),
@@ -84,10 +89,21 @@ def installed(wanted: str, facts: HostFacts) -> Node | None:
 
 
 def releases(apps: Sequence[HostFacts]) -> tuple[KeptRelease, ...]:
-    """Those of every app host; `current` is what most hosts serve."""
-    lives = [kept.id for facts in apps for kept in facts.there.releases if kept.state == "current"]
-    current = max(dict.fromkeys(lives), key=lives.count, default=None)
+    """Those of every app host; `current` is what most hosts serve, of several the newest."""
+    lives = [kept for facts in apps for kept in facts.there.releases if kept.state == "current"]
+    ids = [kept.id for kept in lives]
+    current = max(((ids.count(kept.id), kept.created or 0, kept.id) for kept in lives), default=(0, 0, None))[2]
     known = {kept.id: kept for facts in reversed(apps) for kept in facts.there.releases if kept.state != "current"}
     known |= {kept.id: kept for facts in apps for kept in facts.there.releases if kept.state == "current"}
     shown = (replace(kept, state="kept") if kept.state == "current" and kept.id != current else kept for kept in known.values())
     return tuple(sorted(shown, key=lambda kept: kept.created or 0, reverse=True))
+
+
+def notices(apps: Sequence[HostFacts], unreachable: Mapping[str, str], current: str | None) -> Iterator[str]:
+    """What keeps the fleet from being whole."""
+    for address, reason in unreachable.items():
+        yield f"{address} is out of reach: {reason}"
+    for facts in apps:
+        live = facts.there.facts(facts.there.live)
+        if current and (live is None or live.run_set.release != current):
+            yield f"{facts.host} serves {live.run_set.release if live else 'nothing'}: the next deploy brings it up to date"

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from chatops import rollout
-from chatops.errors import ConfigError, TargetError
+from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.model import Deploy, Environment, Goal, Phase, Plan, Remove, Rollback, Scale, State, Step
 from chatops.program import ShellStep
 from chatops.redact import Secret
 from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
-from chatops.targets.vps.provision import purge
+from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
 from chatops.targets.vps.through import through
 
+LEAST_DISK = 50 * 1024**2
+LEAST_INODES = 2000
+"""What a deploy of a small app takes; what has grown larger is refused by the host itself while it is sent."""
+WORKER_BYTES = 70 * 1024**2
+BASE_BYTES = 200 * 1024**2
 ORDER = ("provision", "firewall", "prepare", "switch", "settle")
 
 
@@ -45,7 +51,8 @@ class Fleet:
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
-        return Site(*common, provided=provided)
+        slots, stores = site.slots(machine.workers), machine.peers.data
+        return Site(*common, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
@@ -90,7 +97,10 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     phases = (*rolled, *base) if _grows(fleet, state, goal) else (*base, *rolled)
     first = next(iter(rollouts.values()))
     said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
-    return Plan(goal, phases, first.release, (*notices, *said))
+    made = Plan(goal, phases, first.release, (*notices, *said))
+    for machine, facts in fleet.apps(state) if isinstance(goal, Deploy) and made.changes else ():
+        _room(facts, machine.layout.root)
+    return made
 
 
 def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
@@ -101,8 +111,27 @@ def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
             hint = "`--skip-unreachable` deploys to the others" if isinstance(goal, Deploy) else "all hosts are needed for this"
             raise TargetError(reason, hint)
         yield f"{address} is left out: {reason}"
+    for machine, facts in fleet.apps(state) if isinstance(goal, Deploy) else ():
+        if facts.memory_free < (needed := memory_needed(machine)):
+            free = f"{facts.memory_free // 1024**2} MiB of memory free"
+            yield f"{facts.host} has {free}, about {needed // 1024**2} MiB are needed: old and new workers run side by side"
     if not state.resolves and not isinstance(goal, Remove):
         yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+
+
+def memory_needed(machine: Machine) -> int:
+    """Bytes that a deploy takes while old and new workers run side by side, and a reserve for the rest."""
+    return 2 * machine.workers * WORKER_BYTES + BASE_BYTES
+
+
+def _room(facts: HostFacts, root: PurePosixPath) -> None:
+    """Raises StepFailed where the disk is so full that a deploy would fail half-way, or the app's databases next."""
+    hint = "free some space there, or give it a larger disk: nothing was changed"
+    if facts.disk_free < LEAST_DISK:
+        free, needed = facts.disk_free // 1024**2, LEAST_DISK // 1024**2
+        raise StepFailed(f"`{facts.host}` has {free} MiB free on {root}, {needed} MiB are needed", hint)
+    if 0 < facts.inodes_free < LEAST_INODES:  # some file systems have no limit, and say 0
+        raise StepFailed(f"`{facts.host}` has {facts.inodes_free} inodes free on {root}, {LEAST_INODES} are needed", hint)
 
 
 def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
@@ -145,7 +174,7 @@ def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> ro
 
 def _grows(fleet: Fleet, state: VpsState, goal: Goal) -> bool:
     lives = [facts.there.facts(facts.there.live) for _, facts in fleet.apps(state)]
-    return isinstance(goal, Scale) and any(live and live.workers < goal.workers for live in lives)
+    return isinstance(goal, Scale) and any(live and live.proved < goal.workers for live in lives)
 
 
 def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollout], *, busy: bool) -> tuple[Phase, ...]:
@@ -161,7 +190,7 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
             for phase in one.phases:
                 if phase.name == name:
                     steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
-                    gate = phase.gate if state.resolves else None
+                    gate = replace(phase.gate, authority=state.authority) if phase.gate and state.resolves else None
         if steps:
             phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
     return tuple(phases)

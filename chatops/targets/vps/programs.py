@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from chatops.model import Deploy, Phase, Plan
+from chatops.environment import env_digest, env_file
+from chatops.model import Deploy, Phase, Plan, Scale
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words
-from chatops.steps import env_digest, env_file
 from chatops.targets.vps import bundle
 from chatops.targets.vps.facts import Member, Program
 from chatops.targets.vps.plan import Fleet, elsewhere
 from chatops.targets.vps.provision.machine import AppStep, Machine, RootStep
 
 _PRELUDE = """\
-# What a login session would have of the host's own: its proxies, and whom it trusts.
-for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY NODE_EXTRA_CA_CERTS; do
-  value=$(sed -n "s/^$name=//p" /etc/environment 2>/dev/null | tail -n 1 | tr -d "\\"'")
-  [ -z "$value" ] || export "$name=$value"
-done
+# What a login session would have of the host's own: its proxies, and whom it trusts. Every step comes by here: no forks.
+if [ -r /etc/environment ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    value=${line#*=}
+    value=${value#[\\"\\']}
+    case $line in
+      http_proxy=?* | https_proxy=?* | no_proxy=?* | HTTP_PROXY=?* | HTTPS_PROXY=?* | NO_PROXY=?* | NODE_EXTRA_CA_CERTS=?*)
+        export "${line%%=*}=${value%[\\"\\']}" ;;
+    esac
+  done </etc/environment
+fi
 [ ! -e /etc/npmrc ] || export npm_config_globalconfig=/etc/npmrc"""
 
 
@@ -28,10 +34,20 @@ def programs(
 ) -> Iterator[tuple[str, Program]]:
     """(address, program) in the file's order; `shipped` are members beside those that the plan itself asks for."""
     for address, machine in fleet.machines.items():
-        steps = [step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == address]
+        steps = list(_mine(phase, machine))
         if steps:
             members = (*_members(machine, plan, phase), *shipped.get(address, ()))
             yield address, _program(machine, plan, phase, steps, members)
+
+
+def _mine(phase: Phase, machine: Machine) -> Iterator[RootStep | AppStep]:
+    return (step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == machine.host.address)
+
+
+def _goal(plan: Plan) -> str:
+    """Tells a plan from the way back out of it: `deploy 0a1b2c`, `scale 3`."""
+    to = plan.goal.workers if isinstance(plan.goal, Scale) else plan.release
+    return f"{type(plan.goal).__name__.lower()} {to or ''}".strip()
 
 
 def _program(
@@ -39,12 +55,16 @@ def _program(
 ) -> Program:
     found = tuple(steps)
     root = isinstance(found[0], RootStep)
+    following = plan.phases[plan.phases.index(phase) + 1 :]
     state = machine.store / "state" if root else machine.layout.state
     return Program(
         phase=phase.name,
         text=text(machine, plan, phase, found, root=root),
         user="root" if root else machine.name,
         state=state,
+        lock=machine.lock,
+        goal=_goal(plan),
+        left=tuple(later.name for later in following if any(True for _ in _mine(later, machine))),
         titles={step.name: step.title.removeprefix(f"{machine.host.address}: ") for step in found},
         proofs=frozenset(step.name for step in found if step.proves),
         members=members,
@@ -76,11 +96,11 @@ def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:
     if phase.name == "provision" and "app" in machine.roles:
         yield from bundle.lock(machine.store / "incoming" / "pm2")
     first = next((one.name for one in plan.phases if one.name in {"prepare", "switch", "settle"}), "")
-    if phase.name == first and "app" in machine.roles and isinstance(phase.steps[0], AppStep):
+    if phase.name == first and not machine.equipped and isinstance(phase.steps[0], AppStep):
         yield from bundle.scripts(machine.scripts)
     if phase.name == "prepare" and isinstance(plan.goal, Deploy):
         env, release = {**plan.goal.env, **elsewhere(machine)}, plan.goal.release
-        yield Member(machine.layout.env(env_digest(env, machine.name)), env_file(env).encode())
+        yield Member(machine.layout.env(env_digest(env, machine.name + machine.peers.data)), env_file(env).encode())
         yield Member(machine.layout.state / "incoming" / f"{release.id}.tar", Path(release.archive))
 
 

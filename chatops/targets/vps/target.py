@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from chatops.errors import TargetError
+from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.redact import Redactor, Secret
@@ -22,12 +22,13 @@ from chatops.targets.vps.client.fleet import together
 from chatops.targets.vps.client.keys import Refused, on_terminal
 from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach, dial
-from chatops.targets.vps.client.sampler import Sampler
+from chatops.targets.vps.client.sampler import Sampler, sampled
 from chatops.targets.vps.config import Block, Host
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import programs, text, waves
 from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
+from chatops.whoami import who
 
 
 def make(name: str, block: Block, app: App, folder: Path) -> VpsTarget:
@@ -81,19 +82,22 @@ class VpsTarget:
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
-        self._fleet = fleets.fleet(self._app, self._block, nodes)
+        self._fleet = fleets.fleet(self._app, self._block, nodes, hosts)
         apps = [
             facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
         ]
         releases = fleets.releases(apps)
+        current = next((kept.id for kept in releases if kept.state == "current"), None)
         serving = any(facts.there.live for facts in apps)
         return VpsState(
             target=self.name,
             kind=self.kind,
             url=self._fleet.url if serving else None,
+            authority=supply.authority(self._block, self._folder),
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
+            notices=tuple(fleets.notices(apps, unreachable, current)),
             hosts=hosts,
             unreachable=unreachable,
             resolves=not self._block.domain or await supply.resolves(self._block.domain),
@@ -122,7 +126,7 @@ class VpsTarget:
         made = dict(programs(self._fleet, plan, phase, await self._shipped(plan, phase)))
         try:
             for wave in waves(self._fleet, phase, made):
-                async with aclosing(together(self._parts(plan, wave))) as events:
+                async with aclosing(together(self._parts(plan, wave), last=phase == plan.phases[-1])) as events:
                     async for event in events:
                         yield event
             if phase.name == "firewall":
@@ -133,6 +137,8 @@ class VpsTarget:
                 await self._release()
                 if isinstance(plan.goal, Remove) and plan.goal.purge:
                     await supply.forget(self._reaches, self._fleet)
+        except (StepFailed, Unhealthy, Interrupted):
+            raise  # the way back comes next, and nobody else in between: `close` gives the locks back
         except BaseException:
             await self._release()
             raise
@@ -144,7 +150,7 @@ class VpsTarget:
         what = type(goal).__name__.lower()
         for address in wave:
             if address not in self._carriers:
-                self._carriers[address] = Carrier(self._reaches[address], what, supply.who(), redact)
+                self._carriers[address] = Carrier(self._reaches[address], what, who(), redact)
         return {self._carriers[address]: program for address, program in wave.items()}
 
     async def _shipped(self, plan: Plan, phase: Phase) -> Mapping[str, tuple[Member, ...]]:
@@ -152,7 +158,11 @@ class VpsTarget:
         if phase.name == "provision":
             return await supply.for_provision(self._reaches, self._fleet, phase, self._folder)
         if phase.name == "prepare" and len(self._fleet.machines) > 1 and isinstance(plan.goal, Deploy):
-            return await supply.secrets(self._reaches, self._fleet)
+            try:
+                return await supply.secrets(self._reaches, self._fleet)
+            except TargetError:
+                if not plan.goal.skip_unreachable:
+                    raise  # otherwise the app hosts go on with those they were given before
         return {}
 
     async def _release(self) -> None:
@@ -160,19 +170,18 @@ class VpsTarget:
         await asyncio.gather(*(carrier.release() for carrier in carriers.values()), return_exceptions=True)
 
     async def attach(self) -> AsyncGenerator[Event, None]:
-        """Joins a change that runs on the hosts; with several, on the first that is being changed."""
+        """Joins a change that runs on the hosts; with several, on the first of them. Raises what it ended with."""
         from chatops.targets.vps.client.attach import join
 
-        state = await self.inspect()
-        for address, facts in state.hosts.items():
-            machine = self._fleet.machines[address]
-            for user, folder in ((machine.name, machine.layout.state), ("root", machine.store / "state")):
-                if (user == "root" or facts.app_user) and await supply.locked(self._reaches[address], user, folder):
-                    link = await self._reaches[address].link()
-                    async with aclosing(join(link, folder, user, Redactor())) as events:
-                        async for event in events:
-                            yield event
-                    return
+        for machine, facts in self._fleet.seen(await self.inspect()):
+            if facts.lock:
+                link = await self._reaches[machine.host.address].link()
+                states = (machine.store / "state", machine.layout.state)
+                user = "root" if facts.root else ""
+                async with aclosing(join(link, machine.lock, states, user, Redactor())) as events:
+                    async for event in events:
+                        yield event
+                return
         raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
 
     def script(self, plan: Plan) -> str:
@@ -199,13 +208,12 @@ class VpsTarget:
                 yield line
 
     async def workers(self) -> Sequence[Worker]:
-        """Every worker of every app host, from one channel each."""
+        """Every worker of every app host, from one channel each; those of a host that is lost count as down."""
         if not self._samplers:
             for machine, facts in self._fleet.apps(await self.inspect()):
                 reach, user = self._reaches[machine.host.address], "root" if facts.root else ""
                 self._samplers.append(Sampler(reach, machine.layout.run, user))
-        found = await asyncio.gather(*(sampler.workers() for sampler in self._samplers))
-        return [worker for workers in found for worker in workers]
+        return await sampled(self._samplers)
 
     async def run(self, arguments: Sequence[str]) -> int:
         """A command in the environment of the release that serves, on the first app host."""
@@ -229,7 +237,7 @@ class VpsTarget:
         """One line in `state/history.ndjson` of every app host that was changed."""
         if not plan.changes or isinstance(plan.goal, Remove):
             return
-        entry = {"what": type(plan.goal).__name__.lower(), "who": supply.who(), **plain(finished)}
+        entry = {"what": type(plan.goal).__name__.lower(), "who": who(), **plain(finished)}
         line = json.dumps({**entry, "time": rfc3339(finished.time)})
         await supply.note(self._reaches, self._fleet, line)
 

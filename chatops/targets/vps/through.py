@@ -16,7 +16,7 @@ def through(machine: Machine, gate: Gate) -> ShellStep:
     place = f"{scheme}://127.0.0.1:{port}" if local else f"http://127.0.0.1:{PRIVATE_PORT}"
     host = machine.block.domain or "localhost"
     arguments = words(
-        machine.scripts / "through.cjs", place + machine.app.health, host, gate.release or "-", gate.answers, LIMITS.boot / 4
+        machine.scripts / "through.cjs", place + machine.app.health, host, gate.release or "-", gate.answers, LIMITS.answer
     )
     return ShellStep(
         name="through", title="gate: nginx answers with the new release", action=f'"$node" {arguments}', limit=30, proves=True

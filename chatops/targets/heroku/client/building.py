@@ -121,7 +121,7 @@ async def _release(course: Course) -> dict[str, Any]:
 
 async def _shown(course: Course, url: str, file: Path, status: Any) -> AsyncGenerator[str]:
     """Every line of an output, also written to `file`, until its `status` is no longer pending."""
-    output = Output(course.api.plain, url)
+    output = Output(course.api.plain(url), url)
     looks, pending = 0, True
     with file.open("w", encoding="utf-8") as kept:
         while pending:

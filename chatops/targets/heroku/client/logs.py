@@ -107,7 +107,7 @@ class Log:
         """One session, to its end."""
         reader = Reader(self._target, self._redact)
         session = await self._api.ask(f"{self._path}/log-sessions", {"lines": lines, "tail": tail})
-        async with aclosing(_raw(self._api.plain, session["logplex_url"])) as batches:
+        async with aclosing(_raw(self._api.plain(session["logplex_url"]), session["logplex_url"])) as batches:
             async for batch in batches:
                 for raw in batch:
                     if (line := reader(raw)) is not None:

@@ -64,7 +64,7 @@ async def _store(api: Api, file: IO[bytes], size: int) -> str:
     reason = ""
     for attempt in range(TRIES):
         place = (await api.ask("/sources"))["source_blob"]
-        reason = await _put(api.plain, place["put_url"], file, size)
+        reason = await _put(api.plain(place["put_url"]), place["put_url"], file, size)
         if not reason:
             return str(place["get_url"])
         await asyncio.sleep(pause(attempt))

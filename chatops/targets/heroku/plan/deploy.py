@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from chatops.model import App, Deploy, Environment, Generate, Phase, Plan, Reason
 from chatops.redact import Secret
 from chatops.targets.heroku.config import SINGLE, Block
-from chatops.targets.heroku.plan.settle import gap, settle
+from chatops.targets.heroku.plan.settle import PREBOOT, UNHIDDEN, gap, settle
 from chatops.targets.heroku.plan.state import MARK, NAMES, Formation, HerokuState
 from chatops.targets.heroku.plan.steps import (
     AddAddon,
@@ -31,7 +31,6 @@ from chatops.targets.heroku.plan.steps import (
 
 ALWAYS = ("log-runtime-metrics", "runtime-dyno-metadata")
 """Load and memory in the log; HEROKU_RELEASE_VERSION for the dynos, so that an app can tell its release."""
-PREBOOT = "preboot"
 BUILD_LIMIT = 1800.0
 """Seconds; a build may take 15 minutes, and wait for its turn."""
 RELEASE_LIMIT = 1200.0
@@ -47,20 +46,23 @@ ADDON_LIMIT = 900.0
 def plan(app: App, block: Block, state: HerokuState, goal: Deploy) -> Plan:
     """No step at all where everything is as it should be."""
     wanted = _wanted(block)
-    prepare = (*_app(app, block, state), *_things(block, state))
-    switch = (*_config(state, goal.env), *_build(block, state, goal), *_formation(state, wanted))
+    build = tuple(_build(block, state, goal))
+    early, late = _preboot(state, wanted)
+    prepare = (*_app(app, block, state), *_things(block, state, building=bool(build)), *early)
+    switch = (*_config(state, goal.env), *build, *_formation(state, wanted), *late)
     restarts = any(isinstance(step, RESTARTS) for step in (*prepare, *switch))
     if not restarts:
         switch = (*switch, *_revive(state))
         restarts = bool(switch)
-    proof = settle(app, wanted, PREBOOT in state.features) if restarts else ()
+    hidden = PREBOOT in state.features or bool(early)
+    proof = settle(app, wanted, hidden) if restarts else ()
     parts = (("prepare", prepare), ("switch", switch), ("settle", (*proof, *_domains(block, state))))
     phases = tuple(Phase(name, steps) for name, steps in parts if steps)
     if not phases:
         return Plan(goal, (), state.release.id if state.release else None)
     claim = (Claim(name="claim", title="nobody else is changing the app", limit=30),) if state.app else ()
     phases = (Phase(phases[0].name, (*claim, *phases[0].steps)), *phases[1:])
-    return Plan(goal, phases, _release(state, prepare, switch), _notices(block, state, wanted, restarts))
+    return Plan(goal, phases, _release(state, prepare, switch), _notices(block, state, restarts, hidden))
 
 
 def _app(app: App, block: Block, state: HerokuState) -> Iterator[HerokuStep]:
@@ -74,10 +76,13 @@ def _app(app: App, block: Block, state: HerokuState) -> Iterator[HerokuStep]:
         )
 
 
-def _things(block: Block, state: HerokuState) -> Iterator[HerokuStep]:
-    """Features, buildpacks, add-ons and drains that are missing; what the file does not name stays."""
+def _things(block: Block, state: HerokuState, *, building: bool) -> Iterator[HerokuStep]:
+    """Features, buildpacks, add-ons and drains that are missing; what the file does not name stays.
+
+    Buildpacks are set before each build: what the last one used does not say what somebody has set since.
+    """
     yield from _features(ALWAYS, state)
-    if block.buildpacks and block.buildpacks != state.buildpacks:
+    if block.buildpacks and building:
         yield SetBuildpacks(
             name="buildpacks", title=f"set the buildpacks {', '.join(block.buildpacks)}", buildpacks=block.buildpacks
         )
@@ -95,8 +100,14 @@ def _features(wanted: tuple[str, ...], state: HerokuState) -> Iterator[HerokuSte
             yield EnableFeature(name=f"feature_{feature}", title=f"enable {feature}", reason="create", feature=feature)
 
 
-def _preboot(wanted: Mapping[str, Formation]) -> bool:
-    web = wanted.get("web")
+def _preboot(state: HerokuState, wanted: Mapping[str, Formation]) -> tuple[tuple[HerokuStep, ...], tuple[HerokuStep, ...]]:
+    """Enabled where dynos allow it: before they are replaced if those that run do, else when larger ones are there."""
+    steps = tuple(_features((PREBOOT,), state)) if _allows_preboot(wanted) else ()
+    return (steps, ()) if _allows_preboot(state.formation) else ((), steps)
+
+
+def _allows_preboot(formation: Mapping[str, Formation]) -> bool:
+    web = formation.get("web")
     return web is not None and web.quantity > 0 and web.size not in SINGLE
 
 
@@ -143,7 +154,7 @@ def join(app: App, block: Block, build: str | None) -> Phase:
     """What is left to follow of a deploy that runs: its build, or only its release phase."""
     step = JoinBuild(name="build", title="join the build", build=build or "", limit=BUILD_LIMIT)
     wanted = _wanted(block)
-    return Phase("switch", (*((step,) if build else ()), _await_release(), *settle(app, wanted, _preboot(wanted))))
+    return Phase("switch", (*((step,) if build else ()), _await_release(), *settle(app, wanted, _allows_preboot(wanted))))
 
 
 def _await_release() -> AwaitRelease:
@@ -166,14 +177,12 @@ def _build(block: Block, state: HerokuState, goal: Deploy) -> Iterator[HerokuSte
 
 
 def _formation(state: HerokuState, wanted: Mapping[str, Formation]) -> Iterator[HerokuStep]:
-    """A process type that is not running and shall not run needs nothing. Preboot needs dynos that allow it."""
+    """A process type that is not running and shall not run needs nothing."""
     changed = {name: there for name, there in wanted.items() if state.formation.get(name, Formation(0, there.size)) != there}
     if changed:
         title = ", ".join(f"{name}: {there.quantity} x {there.size.title()}" for name, there in changed.items())
         detail = ", ".join(f"{name} was {_shown(state.formation.get(name))}" for name in changed)
         yield SetFormation(name="formation", title=f"run {title}", detail=detail, formation=changed)
-    if _preboot(wanted):
-        yield from _features((PREBOOT,), state)
 
 
 def _revive(state: HerokuState) -> Iterator[HerokuStep]:
@@ -207,8 +216,8 @@ def _release(state: HerokuState, prepare: tuple[HerokuStep, ...], switch: tuple[
     return f"v{state.latest + sum(isinstance(step, SetConfig | Build) for step in switch)}"
 
 
-def _notices(block: Block, state: HerokuState, wanted: Mapping[str, Formation], restarts: bool) -> tuple[str, ...]:
-    notices = list(gap(state, wanted)) if restarts else []
+def _notices(block: Block, state: HerokuState, restarts: bool, hidden: bool) -> tuple[str, ...]:
+    notices = list(gap(state, _wanted(block), "" if hidden else UNHIDDEN)) if restarts else []
     if _eco(block):
         notices.append("Eco dynos sleep after 30 minutes without requests; the first request then waits for a boot")
     if _eco(block) and block.domains:

@@ -9,7 +9,7 @@ from chatops.errors import ConfigError
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Restart, Rollback, Scale
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan import deploy
-from chatops.targets.heroku.plan.settle import gap, settle
+from chatops.targets.heroku.plan.settle import PREBOOT, UNHIDDEN, gap, settle
 from chatops.targets.heroku.plan.state import MARK, AppFacts, Formation, HerokuState
 from chatops.targets.heroku.plan.steps import Claim, DeleteApp, HerokuStep, RestartDyno, ReturnTo, SetFormation
 
@@ -76,7 +76,7 @@ def _restart(wish: Wish, state: HerokuState, goal: Restart) -> Plan:
         RestartDyno(name=f"restart_{worker.name}", title=f"restart {worker.name} and wait until it is up", dyno=worker.name)
         for worker in state.workers
     )
-    notices = gap(state, state.formation) if len(state.workers) == 1 else ()
+    notices = gap(state, state.formation, "there is one web dyno only") if len(state.workers) == 1 else ()
     web = {name: there for name, there in state.formation.items() if name == WEB}
     phases = _phases(("switch", (_claim(), *steps)), ("settle", settle(wish.app, web)))
     return Plan(goal, phases, _current(state), notices)
@@ -96,8 +96,9 @@ def _rollback(wish: Wish, state: HerokuState, goal: Rollback) -> Plan:
         name="rollback", title=f"make a release with the code and config vars of {goal.to}", release=goal.to, uuid=uuid
     )
     notice = "add-ons and what they hold are not rolled back"
-    phases = _phases(("switch", (step,)), ("settle", settle(wish.app, state.formation)))
-    return Plan(goal, phases, f"v{state.latest + 1}", (notice, *gap(state, state.formation)))
+    phases = _phases(("switch", (step,)), ("settle", settle(wish.app, state.formation, PREBOOT in state.features)))
+    unhidden = "" if PREBOOT in state.features else UNHIDDEN
+    return Plan(goal, phases, f"v{state.latest + 1}", (notice, *gap(state, state.formation, unhidden)))
 
 
 def _kept(state: HerokuState, wanted: str) -> str:

@@ -13,15 +13,17 @@ BOOT = 60.0
 """Seconds that the platform gives a dyno to listen (R10)."""
 PROOF = 30.0
 """Seconds that an app whose dynos are up has to prove itself."""
-PREBOOT = 240.0
+PREBOOT = "preboot"
+BESIDE = 240.0
 """Seconds that Preboot may keep the old dynos beside the new."""
+UNHIDDEN = "Preboot is not on yet"
 WEB = "web"
 
 
 def settle(app: App, formation: Mapping[str, Formation], preboot: bool = False) -> tuple[HerokuStep, ...]:
     """Waits for the dynos, and for the app's health where web dynos run."""
     count = sum(wanted.quantity for wanted in formation.values())
-    more = PREBOOT if preboot else 0.0
+    more = BESIDE if preboot else 0.0
     noun = "dyno is" if count == 1 else "dynos are"
     await_dynos = AwaitDynos(
         name="dynos", title=f"wait until {count} {noun} up on the new release", formation=formation, limit=BOOT * 2 + more
@@ -35,14 +37,14 @@ def settle(app: App, formation: Mapping[str, Formation], preboot: bool = False) 
     )
 
 
-def gap(state: HerokuState, formation: Mapping[str, Formation]) -> tuple[str, ...]:
-    """What a restart of the web dynos feels like, where the platform can't hide it."""
+def gap(state: HerokuState, formation: Mapping[str, Formation], unhidden: str) -> tuple[str, ...]:
+    """What it feels like that web dynos are replaced, where their size, or what `unhidden` says, lets it be felt."""
     web = formation.get(WEB)
     if web is None or not web.quantity or not state.workers:
         return ()
     if web.size in SINGLE:
         return (f"web runs on {web.size.title()}: users meet a gap {_length(state)}; Preboot closes it from standard-1x on",)
-    return ()
+    return (f"{unhidden}: users meet a gap {_length(state)}",) if unhidden else ()
 
 
 def _length(state: HerokuState) -> str:

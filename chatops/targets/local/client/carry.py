@@ -9,11 +9,13 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from chatops.environment import env_digest, env_file
 from chatops.errors import StepFailed, TargetError, Unhealthy
 from chatops.events import Event
 from chatops.events import StepFailed as StepFailedEvent
@@ -23,7 +25,7 @@ from chatops.program import Journal, ShellStep, compile_program, failure, judge,
 from chatops.redact import Redactor
 from chatops.sanitize import sanitize
 from chatops.shell import words
-from chatops.steps import Site, env_digest, env_file
+from chatops.steps import Site
 from chatops.targets.local.client.node import Node
 
 POLL = 0.02
@@ -104,33 +106,48 @@ class Carrier:
         (self.state / "phase.json").write_text(json.dumps({"phase": phase.name, "titles": titles}))
         journal = Journal(phase.name, titles, self.redact, time.time)
         start = (self.state / "journal.ndjson").stat().st_size
-        child = self._start(path)
         failed: StepFailed | Unhealthy | None = None
         proofs = {step.name for step in phase.steps if step.proves}
-        entries = follow(self.state / "journal.ndjson", start, journal, lambda: child.poll() is None, self.state / "stop")
-        async for event in entries:
-            failed = failure(event, proofs) if isinstance(event, StepFailedEvent) else failed
-            yield event
-        child.wait()
-        judge(journal.code, failed)
+        with self._started(path) as (child, ended):
+            async for event in follow(self.state / "journal.ndjson", start, journal, ended, self.state / "stop"):
+                failed = failure(event, proofs) if isinstance(event, StepFailedEvent) else failed
+                yield event
+            child.wait()
+        judge(child.returncode if journal.code is None and child.returncode > 0 else journal.code, failed)
 
-    def _start(self, path: Path) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _started(self, path: Path) -> Iterator[tuple[subprocess.Popen[bytes], asyncio.Event]]:
+        """The program, detached, and what tells that it has ended: nobody holds the other end of a pipe any more."""
+        reader, writer = os.pipe()
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            child = self._start(path, writer)
+            loop.add_reader(reader, ended.set)
+            yield child, ended
+        finally:
+            loop.remove_reader(reader)
+            os.close(reader)
+
+    def _start(self, path: Path, ended: int) -> subprocess.Popen[bytes]:
         """Detached, in a session of its own, with the lock as descriptor 9: it ends by itself whatever happens to us."""
         if self._lock is None:
             raise TargetError("the lock is not held")
         command = ["/bin/sh", "-c", 'exec 9<&0 </dev/null; exec sh "$0"', str(path)]
-        return subprocess.Popen(  # noqa: S603  our own program
-            command,
-            stdin=self._lock,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={"HOME": str(Path.home()), **os.environ},  # cron and units may have none
-        )
+        try:
+            return subprocess.Popen(  # noqa: S603  our own program
+                command,
+                stdin=self._lock,
+                stdout=ended,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env={"HOME": str(Path.home()), **os.environ},  # cron and units may have none
+            )
+        finally:
+            os.close(ended)
 
 
 async def follow(
-    path: Path, offset: int, journal: Journal, running: Callable[[], bool], stop: Path | None = None
+    path: Path, offset: int, journal: Journal, ended: asyncio.Event, stop: Path | None = None
 ) -> AsyncGenerator[Event, None]:
     """The journal's events until its phase ends.
 
@@ -141,22 +158,24 @@ async def follow(
     with path.open("rb") as file:
         file.seek(offset)
         while journal.code is None:
-            alive = running()
+            over = ended.is_set()
             data = file.read()
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 if event := journal.event(line):
                     yield event
             if not data:
-                if not alive:
+                if over:
                     return
-                await _pause(stop)
+                await _pause(ended, stop)
 
 
-async def _pause(stop: Path | None) -> None:
+async def _pause(ended: asyncio.Event, stop: Path | None) -> None:
     task = asyncio.current_task()
     try:
-        await asyncio.sleep(POLL)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                await ended.wait()
     except asyncio.CancelledError:
         if task is None or stop is None or stop.exists():
             raise
@@ -189,13 +208,25 @@ def _taken(file: BinaryIO) -> bool:
 async def join(state: Path) -> AsyncGenerator[Event, None]:
     """The events of the phase that runs now and of those that follow while the lock is held."""
     path, offset = state / "journal.ndjson", 0
-    while held(state):
-        if (state / "phase.json").exists():
-            value = json.loads((state / "phase.json").read_bytes())
-            journal = Journal(value["phase"], value["titles"], sanitize, time.time)
-            async for event in follow(path, offset, journal, lambda: held(state) is not None):
-                yield event
-            offset = path.stat().st_size
+    ended = asyncio.Event()
+    watching = asyncio.create_task(_until_free(state, ended))
+    try:
+        while not ended.is_set():
+            if (state / "phase.json").exists():
+                value = json.loads((state / "phase.json").read_bytes())
+                journal = Journal(value["phase"], value["titles"], sanitize, time.time)
+                async for event in follow(path, offset, journal, ended):
+                    yield event
+                offset = path.stat().st_size
+            await asyncio.sleep(POLL)
+    finally:
+        watching.cancel()
+
+
+async def _until_free(state: Path, ended: asyncio.Event) -> None:
+    while not ended.is_set():
+        if held(state) is None:
+            ended.set()
         await asyncio.sleep(POLL)
 
 

@@ -6,15 +6,16 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from chatops.model import KeptRelease, Worker
-from chatops.pm2 import Deployed, Layout, Recipe, RunSet, SetFacts, from_summary
+from chatops.deployed import Deployed, SetFacts, recipes, releases, set_facts, worker_state
+from chatops.model import Worker
+from chatops.pm2 import Layout, RunSet
 from chatops.steps import Site
 
 CLOCK_SLACK = 5.0
@@ -24,46 +25,44 @@ CLOCK_SLACK = 5.0
 def deployed(site: Site) -> Deployed:
     """What of the app is on this machine."""
     layout = site.layout
-    run = Path(layout.run)
     sets = tuple(sorted(_sets(site), key=lambda facts: facts.run_set.name))
-    live, previous = _link(run / "live"), _link(run / "previous")
-    names = {facts.run_set.name: facts.run_set.release for facts in sets}
-    entries = {path.stem: _json(path) for path in (Path(layout.state) / "releases").glob("*.json")}
+    live, previous = (_link(Path(layout.run) / name) for name in ("live", "previous"))
+    ids = {facts.run_set.name: facts.run_set.release for facts in sets}
+    known = Path(layout.state) / "releases"
+    entries = {path.stem: _json(path) for path in known.glob("*.json")}
+    bad = {path.stem for path in known.glob("*.bad")}
+
+    def complete(release: str, env: str) -> bool:
+        return Path(layout.release(release)).is_dir() and Path(layout.env(env)).exists()
+
     return Deployed(
         sets=sets,
         live=live,
         previous=previous,
-        releases=tuple(_releases(layout, entries, names.get(live or ""), names.get(previous or ""))),
-        recipes=dict(_recipes(site, entries)),
+        releases=tuple(releases(entries, bad, ids.get(live or ""), ids.get(previous or ""))),
+        recipes=dict(recipes(entries, site.app.name, layout, complete)),
         modules=frozenset(path.name for path in Path(layout.modules("x")).parent.glob("*") if path.suffix != ".new"),
+        stale=frozenset(_stale(Path(layout.root))),
         daemon=_alive(Path(layout.pm2) / "pm2.pid"),
         pm2_installed=(Path(site.pm2) / "node_modules" / "pm2").exists(),
     )
 
 
+def _stale(root: Path) -> Iterator[str]:
+    """Folders of scripts that neither PM2 nor a set that is here would start anything from."""
+    names = [path.name for path in (root / "scripts").glob("*")]
+    dump = root / "pm2" / "dump.pm2"
+    if len(names) > 1 and dump.exists():
+        files = (dump, root / "state" / "front.apps.json", *(root / "run").glob("*/apps.json"))
+        text = "\n".join(path.read_text("utf-8", "replace") for path in files if path.exists())
+        yield from (name for name in names if f"/scripts/{name}/" not in text)
+
+
 def _sets(site: Site) -> Iterator[SetFacts]:
     for path in Path(site.layout.run).glob("*/set.json"):
-        if path.parent.is_symlink():
-            continue
-        with suppress(KeyError, TypeError):
-            value = _json(path)
-            run_set = from_summary(value, site.app.name, site.layout)
-            workers = int(value["workers"])
-            yield SetFacts(run_set, workers, sum(process(run_set, number) is not None for number in range(workers)))
-
-
-def _releases(layout: Layout, entries: dict[str, Any], current: str | None, warm: str | None) -> Iterator[KeptRelease]:
-    for id, value in sorted(entries.items(), key=lambda item: item[1].get("created") or 0, reverse=True):
-        bad = (Path(layout.state) / "releases" / f"{id}.bad").exists()
-        state = "current" if id == current else "bad" if bad else "warm" if id == warm else "kept"
-        yield KeptRelease(id, state, value.get("created"), value.get("by"), value.get("git"))  # type: ignore[arg-type]
-
-
-def _recipes(site: Site, entries: dict[str, Any]) -> Iterator[tuple[str, Recipe]]:
-    for id, value in entries.items():
-        with suppress(KeyError, TypeError):
-            if Path(site.layout.release(id)).is_dir() and Path(site.layout.env(value["env"])).exists():
-                yield id, Recipe(from_summary(value, site.app.name, site.layout), value["modules"])
+        if not path.parent.is_symlink():
+            with suppress(KeyError, TypeError, ValueError):
+                yield set_facts(_json(path), site.app.name, site.layout, lambda *worker: process(*worker) is not None)
 
 
 def process(run_set: RunSet, number: int) -> psutil.Process | None:
@@ -88,30 +87,62 @@ def front_port(layout: Layout) -> int | None:
     return port if isinstance(port, int) and recorded(path) else None
 
 
-def workers(there: Deployed, known: dict[int, psutil.Process]) -> list[Worker]:
-    """Every worker of the sets that serve or are warm. `known` keeps processes between calls: CPU needs two looks."""
+Known = dict[int, tuple[float, float]]
+"""By process: a moment, and the CPU seconds that it and all that it started had used until then."""
+
+
+def workers(there: Deployed, known: Known) -> list[Worker]:
+    """Every worker of the sets that serve or are warm. `known` is kept between calls: CPU needs two looks."""
     names = {there.live, there.previous}
     found = [facts for facts in there.sets if facts.run_set.name in names]
     found.sort(key=lambda facts: facts.run_set.name != there.live)
-    seen = [_worker(facts.run_set, number, known) for facts in found for number in range(facts.workers)]
+    sessions = _sessions()
+    seen = [_worker(facts, number, known, sessions) for facts in found for number in range(facts.workers)]
     for pid in known.keys() - {worker.pid for worker in seen}:
         del known[pid]
     return seen
 
 
-def _worker(run_set: RunSet, number: int, known: dict[int, psutil.Process]) -> Worker:
+def _sessions() -> dict[int, list[int]]:
+    """The processes of each session: a tenth of what it takes to ask each for its parent."""
+    sessions: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        with suppress(OSError):
+            sessions.setdefault(os.getsid(pid), []).append(pid)
+    return sessions
+
+
+def _worker(facts: SetFacts, number: int, known: Known, sessions: Mapping[int, list[int]]) -> Worker:
+    run_set = facts.run_set
     name, record = run_set.worker(number), _json(Path(run_set.record(number)))
     restarts = record.get("restarts")
-    found = process(run_set, number)
-    if found is None:
-        return Worker(name, "", "down", restarts=restarts, release=run_set.release)
-    fresh, found = found.pid not in known, known.setdefault(found.pid, found)
-    with suppress(psutil.Error), found.oneshot():
-        cpu, memory, uptime = found.cpu_percent(), found.memory_info().rss, time.time() - found.create_time()
-        if fresh:  # nothing to compare with yet: since its start, as `ps` says it
-            cpu = 100 * sum(found.cpu_times()[:2]) / max(uptime, 0.1)
-        return Worker(name, "", "up", found.pid, cpu, memory, restarts, uptime, run_set.release)
+    if found := process(run_set, number):
+        with suppress(psutil.Error):
+            now = time.time()
+            uptime = now - found.create_time()
+            memory, used = _usage([found.pid, *_others(found.pid, record.get("group"), sessions)])
+            moment, before = known.get(found.pid, (now - uptime, 0.0))  # first since its start, as `ps` says it
+            known[found.pid] = now, used
+            cpu = 100 * max(0.0, used - before) / max(now - moment, 0.1)
+            state = worker_state(facts, number, uptime)
+            return Worker(name, "", state, found.pid, cpu, memory, restarts, uptime, run_set.release)
     return Worker(name, "", "down", restarts=restarts, release=run_set.release)
+
+
+def _others(pid: int, group: int | None, sessions: Mapping[int, list[int]]) -> Iterator[int]:
+    """What a worker has started: it may be a shell, npm, or a cluster. PM2 and launch.cjs give each a session."""
+    mine = (other for session in {pid, group or pid} for other in sessions.get(session, []))
+    return (other for other in mine if other != pid)
+
+
+def _usage(pids: list[int]) -> tuple[int, float]:
+    """Bytes, and CPU seconds with those of children that have ended: what they used does not vanish with them."""
+    memory, used = 0, 0.0
+    for pid in pids:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            memory, used = memory + process.memory_info().rss, used + sum(process.cpu_times()[:4])
+    return memory, used
 
 
 def port_owner(port: int) -> str | None:

@@ -35,13 +35,16 @@ class Node:
 
 def find() -> Node:
     """CHATOPS_NODE, else a good one from PATH, else that of the extra `local`. Raises TargetError when there is none."""
+    least = ".".join(map(str, LEAST))
     if named := os.environ.get("CHATOPS_NODE"):
-        return _described(Path(named))
-    if (found := shutil.which("node")) and (node := _described(Path(found))) and _version(node.version) >= LEAST:
-        return node
+        if _version((node := _described(Path(named))).version) >= LEAST:
+            return node
+        raise TargetError(f"`CHATOPS_NODE` is Node.js {node.version}: at least {least} is needed")
+    with suppress(TargetError):  # version managers put a `node` on PATH that does not run
+        if (found := shutil.which("node")) and _version((node := _described(Path(found))).version) >= LEAST:
+            return node
     if wheel := _wheel():
         return wheel
-    least = ".".join(map(str, LEAST))
     raise TargetError(f"no Node.js {least} or newer here", "`pip install 'chatops[local]'` brings one, or install Node.js 24")
 
 

@@ -1,11 +1,38 @@
-# Passes on the journal of the change that holds the lock, from its beginning to its end; takes no part in it.
-# shellcheck shell=sh disable=SC2154  # given before: state
-if [ ! -f "$state/lock" ] || flock -n -s "$state/lock" true; then
+# Passes on the journals of the change that holds the lock, from its beginning to its end; takes no part in it.
+# shellcheck shell=sh disable=SC2154  # given before: lock journals
+if [ ! -r "$lock" ] || flock -n -s "$lock" true; then
   echo idle
   exit 0
 fi
-tail -c +1 -f --pid="$$" -s 0.5 "$state/journal.ndjson" &
-tail=$!
-until flock -s -w 2 "$state/lock" true; do printf '\n' || exit; done
+run=$(sed -n '1s/.*"run": *"\([0-9a-f]*\)".*/\1/p' "$lock")
+ours() { head -n 1 "$1" 2>/dev/null | grep -qF "\"run\":\"$run\""; }
+follow() {
+  until ours "$1"; do sleep 0.3; done
+  exec tail -c "+$2" -f --pid="$$" -s 0.5 "$1"
+}
+tails=
+show() {
+  size=0
+  if ours "$1"; then
+    size=$(wc -c <"$1")
+    head -c "$size" "$1"
+  fi
+  follow "$1" "$((size + 1))" &
+  tails="$tails $!"
+}
+# The one that was written last is the one that goes on: what stands in the other was before.
+# shellcheck disable=SC2045,SC2086  # plain names
+for journal in $(ls -tr $journals 2>/dev/null); do show "$journal"; done
+for journal in $journals; do [ -e "$journal" ] || show "$journal"; done
+over() {
+  flock -s -w 2 "$lock" true || return
+  at=$(sed -n 's/^handed \([0-9]*\)$/\1/p' "$lock")
+  [ "${at:-0}" -le "$(($(date +%s) - 2))" ] # else it goes from one user of the change to the other just now
+}
+until over; do
+  printf '\n' || exit
+  sleep 0.1
+done
 sleep 0.3
-kill "$tail"
+# shellcheck disable=SC2086
+kill $tails

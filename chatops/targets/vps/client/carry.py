@@ -21,7 +21,7 @@ from chatops.model import LIMITS, Lock
 from chatops.program import Journal, failure, judge
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.cargo import Cargo, cargo
-from chatops.targets.vps.client.holder import Holder, Position, hold
+from chatops.targets.vps.client.holder import OVERTAKEN, Holder, Position, hold
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.facts import Program
 
@@ -31,6 +31,7 @@ class _Course:
     """One program on its way: what it needs, what the host lacks of it, and how it goes."""
 
     program: Program
+    part: int
     cargo: Cargo
     journal: Journal
     missing: set[str] = field(default_factory=set)
@@ -44,7 +45,7 @@ class _Course:
 
 
 class Carrier:
-    """Does the phases of one plan on one host; holds the locks that it took until `release`."""
+    """Does the phases of a plan, and of the way back out of it, on one host; holds the host's lock until `release`."""
 
     def __init__(
         self, reach: Reach, what: str, who: str, redact: Callable[[str], str], patience: float = LIMITS.reattach
@@ -55,6 +56,7 @@ class Carrier:
         self._lock = Lock(who, what, time.time())
         self._redact = redact
         self._run = secrets.token_hex(8)
+        self._parts = 0
         self._positions: dict[tuple[str, str], Position] = {}
         self._holders: dict[tuple[str, str], Holder] = {}
         self._current: tuple[str, str] | None = None
@@ -66,9 +68,10 @@ class Carrier:
         Raises Locked or TargetError where nothing was done, StepFailed, Unhealthy, Interrupted; UnknownOutcome when the link
         does not come back or the program was killed. Closed early, it leaves the program alone.
         """
-        carried = await asyncio.to_thread(cargo, program)
+        self._parts += 1
+        carried = await asyncio.to_thread(cargo, program, self._run, self._parts)
         host = self._reach.host.address
-        course = _Course(program, carried, Journal(program.phase, program.titles, self._redact, time.time, host))
+        course = _Course(program, self._parts, carried, Journal(program.phase, program.titles, self._redact, time.time, host))
         self._current, self._stop = (program.user, str(program.state)), False
         while not course.over:
             try:
@@ -77,12 +80,11 @@ class Carrier:
                     async for event in events:
                         yield event
             except TargetError as error:
-                if not self._position(program).joined:
+                if not self._begun:
                     await self._forget()
                     raise
-                yield Notice(
-                    time=time.time(), level="warning", message=f"{error.message}; the program goes on there, joining it again"
-                )
+                message = f"{error.message}; joining again, what was begun goes on there"
+                yield Notice(time=time.time(), level="warning", message=message)
                 await self._forget()
                 await self._again()
                 yield Notice(time=time.time(), message=f"the link to `{host}` is back")
@@ -99,31 +101,39 @@ class Carrier:
             await holder.order("stop")
 
     async def release(self) -> None:
-        """Gives the locks back; a program that still runs keeps its own."""
+        """Gives the lock back; a program that still runs keeps it."""
         holders, self._holders = self._holders, {}
         self._positions.clear()
+        self._run, self._parts = secrets.token_hex(8), 0
         for holder in holders.values():
-            try:
-                async with asyncio.timeout(LIMITS.answer):
-                    await holder.leave()
-            except TimeoutError:
-                await holder.close()
+            await _given_back(holder)
 
     # ------------------------------------------------------------ the lock
 
     def _position(self, program: Program) -> Position:
         key = (program.user, str(program.state))
-        return self._positions.setdefault(key, Position(self._run, self._lock, program.state, program.user))
+        place = (program.lock, program.state, program.user)
+        return self._positions.setdefault(key, Position(self._run, self._lock, *place))
+
+    @property
+    def _begun(self) -> bool:
+        return any(position.joined for position in self._positions.values())
 
     async def _holder(self, course: _Course) -> Holder:
-        """The shell that holds the lock; one that is there already begins with the program at once."""
+        """The shell that holds the lock; one that is there already begins with the program at once.
+
+        Where the last phase was another user's, its shell hands the lock over to the new one's, which waits for it.
+        """
         position, key = self._position(course.program), (course.program.user, str(course.program.state))
-        position.phase = course.program.phase
+        position.part, position.joined = course.part, self._begun
         if key in self._holders:
             await _begin(self._holders[key], course)
-        else:
-            self._holders[key] = await hold(await self._reach.link(), position)
-        return self._holders[key]
+            return self._holders[key]
+        holder = await hold(await self._reach.link(), position)
+        before, self._holders = list(self._holders.values()), {key: holder}
+        for other in before:
+            await _given_back(other, hand=True)
+        return holder
 
     async def _forget(self) -> None:
         holders, self._holders = self._holders, {}
@@ -160,6 +170,8 @@ class Carrier:
     async def _answered(self, holder: Holder, course: _Course, entry: dict[str, Any]) -> bool:
         """Does what the holding shell asks for; False: the entry is the program's own."""
         match entry.get("event"):
+            case "held" if entry.get("run") != self._run:
+                raise UnknownOutcome(OVERTAKEN, "`chatops status` says how it is now")
             case "held" | "joined":
                 holder.ready = True
                 await self._joined(holder, course, bool(entry.get("started")))
@@ -168,18 +180,22 @@ class Carrier:
             case "missing":
                 course.missing.add(str(entry.get("piece")))
             case "send":
-                await _load(holder, course)
-                if self._stop:
-                    await holder.order("stop")
+                await self._sent(holder, course)
             case "refused":
                 raise StepFailed(f"nothing was started: {sanitize(str(entry.get('message')))}", "is the disk full?")
             case "gone":
-                course.gone = entry.get("phase") == course.program.phase
+                course.gone = entry.get("part") == course.part
             case "phase":
                 pass
             case _:
                 return False
         return True
+
+    async def _sent(self, holder: Holder, course: _Course) -> None:
+        if course.cargo.archives:
+            await _load(holder, course)
+        if self._stop:
+            await holder.order("stop")
 
     async def _joined(self, holder: Holder, course: _Course, started: bool) -> None:
         if not started:
@@ -189,9 +205,20 @@ class Carrier:
 
 
 async def _begin(holder: Holder, course: _Course) -> None:
+    """Where no archive is sent in pieces, the host can lack none of them: its answer is not waited for."""
     course.missing.clear()
     manifest = course.cargo.manifest
-    await holder.order(f"carry {course.program.phase} {len(manifest)}", manifest)
+    await holder.order(f"carry {course.program.phase} {course.part} {len(manifest)}", manifest)
+    if not course.cargo.archives:
+        await _load(holder, course)
+
+
+async def _given_back(holder: Holder, *, hand: bool = False) -> None:
+    try:
+        async with asyncio.timeout(LIMITS.answer):
+            await holder.leave(hand=hand)
+    except TimeoutError:
+        await holder.close()
 
 
 async def _load(holder: Holder, course: _Course) -> None:

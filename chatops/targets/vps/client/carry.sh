@@ -1,6 +1,6 @@
 # Holds the lock of a host, takes in what a phase needs, starts its program detached, and passes the journal on.
 # It ends, and gives the lock back, when it hears nothing for 12 s; a program that runs keeps the lock until it ends.
-# shellcheck shell=sh disable=SC2154  # given before: state run holder again phase offset
+# shellcheck shell=sh disable=SC2154  # given before: state lock run holder again part offset
 journal=$state/journal.ndjson
 note() { printf '{"event":"%s"%s}\n' "$1" "${2-}" >>"$journal"; }
 stage=$state/stage.$$
@@ -20,7 +20,7 @@ take() {
   note send
   # shellcheck disable=SC2046  # the two words of an order
   set -- $(order 60)
-  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put
+  timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put && rm -rf "$stage"
 }
 
 put() {
@@ -57,44 +57,62 @@ start() {
     program=$!
     exec 9>&-
     wait "$program"
-    note gone ",\"phase\":\"$1\""
+    note gone ",\"part\":$2"
   } </dev/null >/dev/null 2>&1 &
+}
+
+locked() {
+  printf 'locked '
+  head -n 1 "$lock"
+  exit 6
+}
+other() {
+  echo other
+  exit 6
+}
+# Whether the lock goes from one user of a change to the other just now: nobody else may come in between.
+handed() {
+  at=$(sed -n 's/^handed \([0-9]*\)$/\1/p' "$lock" 2>/dev/null)
+  [ "${at:-0}" -gt "$(($(date +%s) - 2))" ]
+}
+ours() { grep -qsF "$run" "$lock"; }
+fresh() {
+  rm -f "$state/stop"
+  printf '{"event":"held","run":"%s"}\n' "$run" >"$journal"
 }
 
 mkdir -p "$state" || exit 4
 if [ -n "$again" ]; then
-  if ! grep -qsF "$run" "$state/lock"; then echo other; exit 6; fi
+  ours || other
   old=$(cat "$state/holder" 2>/dev/null)
   ! grep -qs 'head -c' "/proc/${old:-0}/cmdline" || kill "$old"
 fi
-exec 9>>"$state/lock"
-locked() {
-  printf 'locked '
-  cat "$state/lock"
-  exit 6
-}
-if [ -n "$again" ] && grep -qsF "\"event\":\"phase\",\"phase\":\"$phase\"" "$journal"; then
+exec 9>>"$lock"
+if [ -n "$again" ] && grep -qsF "\"event\":\"phase\",\"run\":\"$run\",\"part\":$part," "$journal"; then
   note joined ',"started":true'
-  (flock 9; note gone ",\"phase\":\"$phase\"") </dev/null >/dev/null 2>&1 &
+  (flock 9; note gone ",\"part\":$part") </dev/null >/dev/null 2>&1 &
 elif [ -n "$again" ]; then
-  flock -w 10 9 || locked
-  note joined ',"started":false'
+  flock -w 15 9 || locked
+  ours || other
+  printf '%s\n' "$holder" >"$lock"
+  if grep -qsF "\"run\":\"$run\"" "$journal"; then note joined ',"started":false'; else fresh; fi
 else
   flock -w 0.3 9 || locked # somebody may be looking whether it is held
-  printf '%s\n' "$holder" >"$state/lock"
-  rm -f "$state/stop"
-  : >"$journal"
-  note held
+  ! handed || locked
+  printf '%s\n' "$holder" >"$lock"
+  fresh
 fi
 echo "$$" >"$state/holder"
-tail -c "+$((offset + 1))" -f --pid="$$" -s 0.5 "$journal" 9>&- &
+# Where the kernel tells of no changes (overlay file systems), tail looks this often.
+tail -c "+$((offset + 1))" -f --pid="$$" -s 0.02 "$journal" 9>&- &
 tail=$!
 while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in
-    carry) if said=$(exec 9>&-; take "$3" 2>&1); then start "$2"; else refuse "$said"; sleep 0.3; break; fi ;;
+    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; sleep 0.3; break; fi ;;
     stop) : >"$state/stop" ;;
+    hand) printf '%s\nhanded %s\n' "$holder" "$(date +%s)" >"$lock" && break ;;
     leave) break ;;
   esac
 done

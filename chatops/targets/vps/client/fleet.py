@@ -23,14 +23,17 @@ class _End:
 _END: Final = _End()
 
 
-async def together(parts: Mapping[Carrier, Program]) -> AsyncGenerator[Event, None]:
-    """Carries one phase out on every host. Raises the first failure when all have ended.
+async def together(parts: Mapping[Carrier, Program], *, last: bool = False) -> AsyncGenerator[Event, None]:
+    """Carries one phase out on every host; `last`: nothing comes after it. Raises the first failure when all have ended.
 
-    Cancelled once, it asks every host to stop after its current step; cancelled again, it leaves: what runs there goes on.
+    Cancelled once, it asks every host to stop after its current step, which may be the phase's last: Interrupted is raised
+    then, too, unless all is done with that. Cancelled again, it leaves: what runs there goes on.
     """
     failures: list[ChatopsError] = []
+    stopped = asyncio.Event()
 
     async def stop() -> None:
+        stopped.set()
         await asyncio.gather(*(carrier.stop() for carrier in parts))
 
     async def one(carrier: Carrier, program: Program) -> AsyncGenerator[Event, None]:
@@ -49,6 +52,8 @@ async def together(parts: Mapping[Carrier, Program]) -> AsyncGenerator[Event, No
             yield event
     if failures:
         raise next((failure for failure in failures if not isinstance(failure, Interrupted)), failures[0])
+    if stopped.is_set() and not last:
+        raise Interrupted("stopped between two phases")
 
 
 async def patiently(source: AsyncGenerator[T], stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[T]:

@@ -23,22 +23,24 @@ from chatops.targets.vps.client.link import Link, split
 _SCRIPT = Path(__file__).with_name("carry.sh")
 BEAT = 3.0
 """Seconds between two signs of life; the host waits four times as long for one."""
+OVERTAKEN = "somebody else has changed the target since the link was lost"
 ORDER = 32
 """Every order has this many bytes: the host takes exactly one at a time."""
 
 
 @dataclass(slots=True)
 class Position:
-    """Where we are in the journal of one run on one host: bytes read, and the phase that is carried out."""
+    """Where one user is in the journal of one run on one host: bytes read, and the number of the phase that is carried out."""
 
     run: str
     holder: Lock
+    lock: PurePosixPath
     state: PurePosixPath
     user: str
-    phase: str = ""
+    part: int = 0
     offset: int = 0
     joined: bool = False
-    """Whether we have held the lock already."""
+    """Whether the run has held the lock already, as this user or as another."""
 
 
 class Holder:
@@ -79,9 +81,9 @@ class Holder:
             return {**value, "raw": line}
         return {"raw": line}
 
-    async def leave(self) -> None:
-        """Gives the lock back, and returns when it is free."""
-        await self.order("leave")
+    async def leave(self, *, hand: bool = False) -> None:
+        """Gives the lock back, and returns when it is free; `hand`: to who of this run waits for it, and to nobody else."""
+        await self.order("hand" if hand else "leave")
         with suppress(TargetError):
             while await anext(self._lines, None) is not None:
                 pass
@@ -117,8 +119,7 @@ def _refused(line: bytes) -> ChatopsError:
     if first == b"locked":
         return locked(lock([rest.decode("utf-8", "replace")]) or Lock("somebody", "a change", time.time()))
     if first == b"other":
-        message = "somebody else has changed the target since the link was lost"
-        return UnknownOutcome(message, "`chatops status` says how it is now")
+        return UnknownOutcome(OVERTAKEN, "`chatops status` says how it is now")
     return TargetError(f"the host says {sanitize(line[:200].decode('utf-8', 'replace'))!r}")
 
 
@@ -127,10 +128,11 @@ async def hold(link: Link, position: Position) -> Holder:
     holder = {"who": position.holder.who, "what": position.holder.what, "since": position.holder.since, "run": position.run}
     given = {
         "state": position.state,
+        "lock": position.lock,
         "run": position.run,
         "holder": json.dumps(holder),
         "again": "yes" if position.joined else "",
-        "phase": position.phase,
+        "part": position.part,
         "offset": position.offset,
     }
     text = "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])

@@ -16,7 +16,7 @@ from chatops.targets.vps.client.proc import Clock
 from chatops.targets.vps.client.sections import Sections, number
 from chatops.targets.vps.facts import Firewall, HostFacts, Listening, Questions, Unit
 
-_SCRIPT = Path(__file__).with_name("look.sh")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "look.sh")]
 _ALONE = """
 printf '%s login\\n' "$mark"
 id -un
@@ -42,11 +42,12 @@ def script(questions: Questions, mark: str) -> str:
         "pm2": questions.pm2,
         "runtimes": questions.runtimes,
         "stamps": questions.stamps,
+        "lock": questions.lock,
         "packages": " ".join(questions.packages),
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),
     }
-    body = "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])
+    body = "\n".join([*(assign(name, value) for name, value in given.items()), *(path.read_text() for path in _SCRIPTS)])
     return f"{assign('mark', mark)}\n{assign('body', body)}\n{_ALONE}"
 
 

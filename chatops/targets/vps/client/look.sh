@@ -1,5 +1,5 @@
 # What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
-# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps packages units markers
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers family
 say() { printf '%s %s\n' "$mark" "$*"; }
 content() {
   line=
@@ -10,7 +10,7 @@ process() {
   pid=${line#*\"pid\":}
   pid=${pid# }
   pid=${pid%%[!0-9]*}
-  [ -n "$pid" ] && content "/proc/$pid/stat"
+  [ -n "$pid" ] && pids="$pids $pid" && content "/proc/$pid/stat"
 }
 
 say os
@@ -59,6 +59,7 @@ for file in $markers; do
   [ ! -f "$file" ] || { say marker "$file"; head -c 65536 "$file"; echo; }
 done
 
+pids=
 for file in "$root"/run/*/set.json; do
   set=${file%/set.json}
   if [ -L "$set" ] || [ ! -f "$file" ]; then continue; fi
@@ -72,6 +73,9 @@ for file in "$root"/run/*/set.json; do
     process
   done
 done
+say family
+# shellcheck disable=SC2086  # a list of numbers
+family $pids
 for name in live previous; do
   [ ! -L "$root/run/$name" ] || { say "$name"; readlink "$root/run/$name"; }
 done
@@ -92,7 +96,13 @@ say modules
 for file in "$root"/modules/*; do
   case $file in *.new) ;; *) [ ! -d "$file" ] || printf '%s\n' "${file##*/}" ;; esac
 done
+say stale
+# scripts that neither PM2 nor a set that is here would start anything from
+for folder in "$root"/scripts/*/; do
+  if [ ! -d "$folder" ] || [ ! -r "$root/pm2/dump.pm2" ]; then continue; fi
+  grep -qsF "$folder" "$root/pm2/dump.pm2" "$root"/run/*/apps.json || { folder=${folder%/}; printf '%s\n' "${folder##*/}"; }
+done
 pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline" && say daemon
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
-if [ -f "$root/state/lock" ] && ! flock -n -s "$root/state/lock" true; then say lock; content "$root/state/lock"; fi
+if [ -r "$lock" ] && ! flock -n -s "$lock" true; then say lock; content "$lock"; fi
 say end

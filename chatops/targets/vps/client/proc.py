@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 CLOCK_SLACK = 5.0
@@ -19,6 +19,28 @@ class Clock:
     up: float
     ticks: float
     page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that process `of` has started, itself or through others."""
+
+    of: int
+    memory: int
+    cpu: float
+
+    @classmethod
+    def read(cls, line: str, clock: Clock) -> Iterator[Child]:
+        """From `PID STAT`; nothing where that is no such line."""
+        of, _, stat = line.partition(" ")
+        words = stat.rpartition(") ")[2].split()
+        with suppress(IndexError, ValueError):
+            yield cls(int(of), int(words[21]) * clock.page, _cpu(words, clock))
+
+
+def _cpu(words: Sequence[str], clock: Clock) -> float:
+    """Seconds, with those of children that have ended: what they used does not vanish with them."""
+    return sum(map(float, words[11:15])) / clock.ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +65,11 @@ class Process:
             age = clock.up - float(words[19]) / clock.ticks
             if clock.now - age > float(record["started"]) + CLOCK_SLACK:
                 return cls(pid, restarts, alive=False)
-            cpu = (float(words[11]) + float(words[12])) / clock.ticks
-            return cls(pid, restarts, True, int(words[21]) * clock.page, age, cpu)
+            return cls(pid, restarts, True, int(words[21]) * clock.page, age, _cpu(words, clock))
         return None
+
+    def with_children(self, children: Iterable[Child]) -> Process:
+        """The same, with what it has started, and these in turn."""
+        mine = [child for child in children if child.of == self.pid and self.alive]
+        memory, cpu = (sum(values) for values in zip((0, 0.0), *((one.memory, one.cpu) for one in mine), strict=True))
+        return replace(self, memory=self.memory + memory, cpu=self.cpu + cpu)

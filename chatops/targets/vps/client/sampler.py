@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,10 +15,10 @@ from chatops.errors import TargetError
 from chatops.model import LIMITS, Worker
 from chatops.sanitize import sanitize
 from chatops.shell import assign
-from chatops.targets.vps.client.proc import Clock, Process
+from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.reach import Reach
 
-_SCRIPT = Path(__file__).with_name("sample.sh")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "sample.sh")]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,10 @@ class Sample:
     live: str = ""
     previous: str = ""
     found: list[tuple[dict[str, Any], Process]] = field(default_factory=list)
+
+    def add(self, *children: Child) -> None:
+        """What a worker has started counts as its own."""
+        self.found = [(record, process.with_children(children)) for record, process in self.found]
 
 
 class Sampler:
@@ -59,6 +63,10 @@ class Sampler:
             raise TargetError(f"no sample from `{self._reach.host.address}` within {LIMITS.answer:.0f} s")
         return self._workers
 
+    def lost(self) -> Iterator[Worker]:
+        """The workers that were seen last, now that nobody can say how they are."""
+        return (replace(worker, state="down", pid=None, cpu_percent=None, memory_bytes=None) for worker in self._workers)
+
     async def close(self) -> None:
         """Ends the channel."""
         if self._reading is not None:
@@ -67,7 +75,7 @@ class Sampler:
 
     async def _read(self) -> None:
         link = await self._reach.link()
-        text = f"{assign('run', self._run)}\n{_SCRIPT.read_text()}"
+        text = "\n".join([assign("run", self._run), *(path.read_text() for path in _SCRIPTS)])
         async with aclosing(link.lines(text, user=self._user)) as lines:
             async for sample in samples(lines):
                 self._workers = tuple(self._seen(sample))
@@ -86,6 +94,18 @@ class Sampler:
             cpu = _percent(before.get(process.pid), self._before[process.pid])
             numbers = (process.pid, cpu, process.memory, process.restarts, process.age, release)
             yield Worker(name, self._reach.host.address, "up", *numbers)
+
+
+async def sampled(samplers: Sequence[Sampler]) -> list[Worker]:
+    """The workers of several hosts. Raises TargetError when none of them can be reached."""
+    found = await asyncio.gather(*(sampler.workers() for sampler in samplers), return_exceptions=True)
+    none = all(isinstance(seen, BaseException) for seen in found)
+    workers: list[Worker] = []
+    for sampler, seen in zip(samplers, found, strict=True):
+        if isinstance(seen, BaseException) and (none or not isinstance(seen, TargetError)):
+            raise seen
+        workers += sampler.lost() if isinstance(seen, BaseException) else seen
+    return workers
 
 
 def _percent(before: tuple[float, float] | None, now: tuple[float, float]) -> float | None:
@@ -130,6 +150,8 @@ def read(block: Iterable[str]) -> Sample | None:
             record = _object(rest)
         elif sample and word == "stat" and (process := Process.read(record, rest, sample.clock)):
             sample.found.append((record, process))
+        elif sample and word == "child":
+            sample.add(*Child.read(rest, sample.clock))
     return sample
 
 

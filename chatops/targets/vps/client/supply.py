@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import socket
+import ssl
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from chatops.errors import ConfigError, StepFailed, TargetError
-from chatops.model import Phase
+from chatops.model import LIMITS, Phase
 from chatops.shell import words
 from chatops.targets.vps.client import mirror
 from chatops.targets.vps.client.reach import Reach
+from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import Member
 from chatops.targets.vps.plan import Fleet, provided_secrets
 from chatops.targets.vps.provision import firewall, stores
@@ -22,15 +23,6 @@ from chatops.targets.vps.provision.machine import Machine, RootStep
 
 Reaches = Mapping[str, Reach]
 Shipped = Mapping[str, tuple[Member, ...]]
-
-
-def who() -> str:
-    """The operator, as others on the target read it."""
-    name = os.environ.get("CHATOPS_USER") or os.environ.get("USER")
-    if not name:
-        with suppress(OSError, KeyError):
-            name = getpass.getuser()
-    return f"{name or 'somebody'}@{socket.gethostname()}"
 
 
 async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Path) -> Shipped:
@@ -43,17 +35,23 @@ async def for_provision(reaches: Reaches, fleet: Fleet, phase: Phase, folder: Pa
                 archive = (await mirror.fetch(machine.block.node_mirror, machine.node)).read_bytes()
                 member = Member(machine.store / "incoming" / machine.node.archive, archive)
                 shipped[step.host] = (*shipped.get(step.host, ()), member)
-            if step.name == "certificate" and machine.block.tls and machine.block.tls.ca_bundle:
-                member = Member(machine.store / "incoming" / "authority.pem", _read(folder / machine.block.tls.ca_bundle))
+            if step.name == "certificate" and (bundle := authority(machine.block, folder)):
+                member = Member(machine.store / "incoming" / "authority.pem", bundle.read_bytes())
                 shipped[step.host] = (*shipped.get(step.host, ()), member)
     return shipped
 
 
-def _read(path: Path) -> bytes:
+def authority(block: Block, folder: Path) -> Path | None:
+    """The certificates of a private authority. Raises ConfigError where the file holds none."""
+    if not block.tls or not block.tls.ca_bundle:
+        return None
+    path = folder / Path(block.tls.ca_bundle).expanduser()
     try:
-        return path.expanduser().read_bytes()
-    except OSError as error:
-        raise ConfigError(f"`{path}` can't be read: {error.strerror}", "`tls.ca_bundle` names it") from None
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # an SSLError is one
+        reason = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"`{path}` can't be used: {reason}", "`tls.ca_bundle` names it") from None
+    return path
 
 
 async def _reaches_mirror(reach: Reach, machine: Machine) -> bool:
@@ -67,23 +65,27 @@ async def _reaches_mirror(reach: Reach, machine: Machine) -> bool:
 async def secrets(reaches: Reaches, fleet: Fleet) -> Shipped:
     """The URLs of the stores go from the data host to the app hosts through our memory, and nowhere else."""
     data = next((machine for machine in fleet.machines.values() if "data" in machine.roles), None)
-    if data is None:
+    names = tuple(provided_secrets(data)) if data else ()
+    if data is None or not names:
         return {}
-    contents = {
-        name: await _content(reaches[data.host.address], stores.secrets(data) / name) for name in provided_secrets(data)
-    }
+    contents = await _contents(reaches[data.host.address], [stores.secrets(data) / name for name in names])
     apps = [machine for machine in fleet.machines.values() if "app" in machine.roles and machine is not data]
     return {
-        machine.host.address: tuple(Member(machine.layout.secrets / name, content) for name, content in contents.items())
+        machine.host.address: tuple(
+            Member(machine.layout.secrets / name, content) for name, content in zip(names, contents, strict=True)
+        )
         for machine in apps
     }
 
 
-async def _content(reach: Reach, path: PurePosixPath) -> bytes:
-    answer = await (await reach.link()).script(words("cat", "--", path), user="root")
-    if answer.code or not answer.out:
-        raise TargetError(f"`{reach.host.address}` has no {path.name} yet", "run the same command again")
-    return answer.out
+async def _contents(reach: Reach, paths: Sequence[PurePosixPath]) -> list[bytes]:
+    """Files of one line each, in one round trip."""
+    text = f'set -e\nfor file in {words(*paths)}; do cat -- "$file"; echo; done'
+    answer = await (await reach.link()).script(text, user="root")
+    found = answer.out.split()
+    if answer.code or len(found) != len(paths):
+        raise TargetError(f"`{reach.host.address}` lacks {paths[-1].name}", "run the same command again")
+    return found
 
 
 async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
@@ -96,13 +98,6 @@ async def note(reaches: Reaches, fleet: Fleet, line: str) -> None:
             await link.script(f"cat >>{path}", stdin=f"{line}\n".encode(), user=machine.name)
 
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values() if "app" in machine.roles))
-
-
-async def locked(reach: Reach, user: str, state: PurePosixPath) -> bool:
-    """Whether somebody holds the lock of a folder."""
-    lock = words(state / "lock")
-    answer = await (await reach.link()).script(f"[ -f {lock} ] && ! flock -n -s {lock} true", user=user)
-    return answer.code == 0
 
 
 async def forget(reaches: Reaches, fleet: Fleet) -> None:
@@ -134,10 +129,22 @@ async def confirm(reaches: Sequence[Reach], fleet: Fleet) -> None:
             link = await reach.link()
             answer = await link.script(firewall.confirmed(fleet.machines[address]), user="root")
         except TargetError as error:
-            reason = f"it goes away within {firewall.DEAD_MAN} s: {error.message}"
-            message = f"the firewall of `{address}` shut us out, and {reason}"
-            raise StepFailed(message, "`firewall: false` leaves it alone") from None
+            raise StepFailed(
+                f"the firewall of `{address}` shut us out ({error.message}); {await _reopened(reach)}",
+                "`ufw show added` there names its rules; `firewall: false` leaves it alone",
+            ) from None
         finally:
             await reach.close()
         if answer.code:
             raise StepFailed(f"the firewall of `{address}` is not up", "run the same command again")
+
+
+async def _reopened(reach: Reach) -> str:
+    """Waits until the host takes its firewall away by itself; what became of it."""
+    end = time.monotonic() + firewall.DEAD_MAN + LIMITS.connect
+    while time.monotonic() < end:
+        with suppress(TargetError):
+            await reach.link()
+            return "it went away again by itself, and all is as before"
+        await asyncio.sleep(1)
+    return f"it should have gone away by itself after {firewall.DEAD_MAN} s, and has not"

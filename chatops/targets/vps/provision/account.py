@@ -13,6 +13,7 @@ PRIVATE = ("shared", "shared/env", "shared/secrets", "shared/data", "state", "lo
 def step(machine: Machine) -> RootStep:
     """Makes the user and its folders. Refuses a name that somebody else on the host has."""
     name, root = words(machine.name), machine.layout.root
+    lock = words(machine.lock)
     private = words(*(root / folder for folder in PRIVATE))
     action = f"""\
 home=$(getent passwd {name} | cut -d: -f6)
@@ -27,5 +28,8 @@ install -d -m 710 -o {name} -g {WEB} {words(root)}
 install -d -m 700 -o {name} -g {name} {private}
 install -d -m 2710 -o {name} -g {WEB} {words(machine.layout.run)}
 install -d -m 755 -o root -g root {words(root / "runtime")} {words(root / "tools")}
-[ ! -f {words(machine.layout.state / "lock")} ] || chown -h {name} {words(machine.layout.state / "lock")}"""
+touch {lock}
+chgrp {name} {lock}
+chmod 660 {lock}
+runuser -u {name} -- ln -sfn {lock} {words(machine.layout.state / "lock")}"""
     return machine.step("account", f"make the user {machine.name} and {root}", action)

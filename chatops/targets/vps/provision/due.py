@@ -11,12 +11,13 @@ from chatops.targets.vps.provision.machine import Machine, RootStep
 
 def due(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     """The steps to do, in order; empty when the host is as it should be."""
-    broken = set(_broken(machine, facts))
-    wanted = tuple(_all(machine))
-    late = [step for step in wanted if facts.stamps.get(step.name) != step.digest or step.name in broken]
-    if not any(step.name == "certificate" for step in late):
-        late = [step for step in late if step.name != "site_http"]
-    return tuple(late)
+    broken = {*_broken(machine, facts), tls.ASKED_THROUGH}
+    late = {
+        step.name: step for step in _all(machine, facts) if facts.stamps.get(step.name) != step.digest or step.name in broken
+    }
+    if "certificate" not in late or _answers_challenges(machine, facts):
+        late.pop(tls.ASKED_THROUGH, None)
+    return tuple(late.values())
 
 
 def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
@@ -28,7 +29,7 @@ def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     return () if fine else (step,)
 
 
-def _all(machine: Machine) -> Iterator[RootStep]:
+def _all(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
     yield packages.step(machine)
     if "app" in machine.roles:
         yield account.step(machine)
@@ -41,16 +42,23 @@ def _all(machine: Machine) -> Iterator[RootStep]:
     if "data" in machine.roles and machine.block.database == "managed":
         yield stores.postgres(machine)
     if "app" in machine.roles or "balancer" in machine.roles:
-        yield from _web(machine)
+        yield from _web(machine, facts)
 
 
-def _web(machine: Machine) -> Iterator[RootStep]:
+def _web(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
     yield nginx.limits(machine)
     secure = machine.block.tls if "balancer" in machine.roles else None
     if secure:
-        yield nginx.install(machine, "site_http", secure=False)
+        yield tls.asked_through(machine, facts.markers.get(site.path(machine), ""))
         yield tls.certificate(machine, secure)
-    yield nginx.install(machine, "site", secure=secure is not None)
+    kind = "HTTPS " if secure else "" if machine.alone or "balancer" in machine.roles else "private "
+    yield nginx.install(machine, "site", site.text(machine, secure=secure is not None), f"put the {kind}nginx site in force")
+
+
+def _answers_challenges(machine: Machine, facts: HostFacts) -> bool:
+    """Whether the site that is there already leads the authority to what certbot wants to show it."""
+    there = facts.markers.get(site.path(machine), "")
+    return f"server_name {machine.block.domain};" in there and site.CHALLENGES in there
 
 
 def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:

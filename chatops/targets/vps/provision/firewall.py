@@ -20,13 +20,20 @@ def unit(machine: Machine) -> str:
 def step(machine: Machine) -> RootStep:
     """Opens what is needed, then shuts the rest for now. The stamp is left by `confirmed`."""
     rules = "\n".join(f"ufw {rule} >/dev/null" for rule in _rules(machine))
+    kept = words(machine.store / "ufw")
     action = f"""\
-for port in $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do ufw allow "$port/tcp" >/dev/null; done
+install -d -m 700 {kept}
+cp -p /etc/ufw/user.rules /etc/ufw/user6.rules {kept}
+# Where sshd listens now, and where it will after a restart.
+now=$(ss -Htlnp | awk '/"sshd"/ {{ sub(/.*:/, "", $4); print $4 }}')
+for port in $now $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do
+  ufw allow "$port/tcp" >/dev/null
+done
 {rules}
 if ! ufw status | grep -q '^Status: active'; then
   systemctl stop {unit(machine)}.timer 2>/dev/null || :
   systemd-run --quiet --collect --unit={unit(machine)} --on-active={DEAD_MAN} --timer-property=AccuracySec=1s \\
-    ufw --force disable
+    sh -c {words(f"ufw --force disable && cp -p {kept}/* /etc/ufw/")}
   ufw --force enable 9>&-
 fi"""
     return machine.step("firewall", "shut all ports but those of ssh, HTTP and HTTPS (ufw)", action)

@@ -63,6 +63,8 @@ class Machine:
     scripts: PurePosixPath
     pm2: PurePosixPath
     peers: Peers = field(default_factory=Peers)
+    equipped: bool = False
+    """Whether `scripts` are there already."""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,11 @@ class Machine:
     def store(self) -> PurePosixPath:
         """Root's own folder for the app: programs, journal, stamps. Nobody else may write in it."""
         return store(self.name)
+
+    @property
+    def lock(self) -> PurePosixPath:
+        """The one lock of the app on this host: root's file, which the app's user may hold, too."""
+        return self.store / "lock"
 
     @property
     def stamps(self) -> PurePosixPath:

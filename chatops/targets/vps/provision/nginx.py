@@ -25,9 +25,8 @@ systemctl enable --quiet --now nginx"""
     return machine.step("limits", "give nginx room for many connections", action)
 
 
-def install(machine: Machine, name: str, *, secure: bool) -> RootStep:
-    """Tries the site beside the running ones, renames it into place, and proves that nginx answers with it."""
-    text = site.text(machine, secure=secure)
+def install(machine: Machine, name: str, text: str, title: str) -> RootStep:
+    """Tries a site beside the running ones, renames it into place, and proves that nginx answers with it."""
     port = 80 if machine.alone or "balancer" in machine.roles else PRIVATE_PORT
     host = machine.block.domain if port == 80 and machine.block.domain else "localhost"
     question = f"http://127.0.0.1:{port}{site.GENERATION}"
@@ -42,7 +41,10 @@ cp -a /etc/nginx/conf.d/. "$stage/"
 printf '%s' {words(text)} >"$stage/${{site##*/}}"
 [ -e /proc/net/if_inet6 ] || sed -i '/listen \\[::\\]/d' "$stage/${{site##*/}}"
 sed "s#/etc/nginx/conf.d/\\*\\.conf#$stage/*.conf#" /etc/nginx/nginx.conf >"$staged"
-nginx -t -q -c "$staged"
+if ! said=$(nginx -t -q -c "$staged" 2>&1); then
+  printf '%s\\n' "$said" | sed -n "s#$stage/#/etc/nginx/conf.d/#g; s#$staged#/etc/nginx/nginx.conf#g; s/^nginx: .emerg. //p"
+  exit 1
+fi
 cp "$stage/${{site##*/}}" "$site.new"
 chmod 644 "$site.new"
 if [ -e "$site" ]; then cp -p "$site" "$stage/before"; fi
@@ -66,5 +68,4 @@ if [ -z "${{answers-}}" ]; then
   tail -n 3 /var/log/nginx/error.log
   exit 1
 fi"""
-    kind = "private " if port != 80 else "HTTPS " if secure else ""
-    return machine.step(name, f"put the {kind}nginx site in force", action)
+    return machine.step(name, title, action)

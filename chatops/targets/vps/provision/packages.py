@@ -5,6 +5,8 @@ from __future__ import annotations
 from chatops.shell import words
 from chatops.targets.vps.provision.machine import Machine, RootStep
 
+PATIENCE = 300
+"""Seconds that somebody else's work with apt is waited for: a new host installs its updates first."""
 BASE = ("ca-certificates", "curl", "xz-utils")
 
 
@@ -32,6 +34,7 @@ for package in {words(*names)}; do
   [ "$(dpkg-query -W -f '${{db:Status-Status}}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
+  await_apt {PATIENCE}
   dpkg --configure -a 9>&-
   # A fresh host has no lists at all, an old one has old lists: only a failure asks for new ones.
   # shellcheck disable=SC2086  # several words
@@ -46,9 +49,27 @@ case $missing in
   # Each app has an instance of its own; the package's would listen without a password.
   *redis-server*) systemctl disable --quiet --now redis-server ;;
 esac"""
-    return machine.step("packages", f"install {', '.join(names[len(BASE) :])} (apt)", f"{APT}\n{action}", limit=900)
+    return machine.step("packages", f"install {', '.join(names[len(BASE) :])} (apt)", f"{WAITING}\n{APT}\n{action}", limit=900)
 
 
+WAITING = """\
+# Who holds a lock of apt's: `PROGRAM (process PID)`. Locks of fcntl(2) are seen in /proc/locks alone.
+apt_holder() {
+  for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+    inode=$(stat -c %i "$lock" 2>/dev/null) || continue
+    pid=$(awk -v end=":$inode" 'substr($6, length($6) - length(end) + 1) == end { print $5; exit }' /proc/locks)
+    [ -z "$pid" ] || { echo "$(cat "/proc/$pid/comm" 2>/dev/null || echo somebody) (process $pid)"; return; }
+  done
+}
+await_apt() {
+  waited=0
+  while holder=$(apt_holder); [ -n "$holder" ]; do
+    [ "$waited" -lt "$1" ] || { echo "apt is in use by $holder, still after $1 s"; exit 1; }
+    [ $((waited % 15)) -ne 0 ] || echo "waiting: apt is in use by $holder"
+    sleep 1
+    waited=$((waited + 1))
+  done
+}"""
 APT = """\
 apt() {
   verb=$1

@@ -90,6 +90,8 @@ UMask=0077
 LimitNOFILE=65536
 LimitCORE=0
 Environment=HOME={root} PM2_HOME={layout.pm2} PATH={root}/runtime/current/bin:/usr/local/bin:/usr/bin:/bin
+# All workers drain at once: two at a time, as PM2 would have it, many of them take longer than the limit below.
+Environment=PM2_CONCURRENT_ACTIONS=64
 PIDFile={layout.pm2}/pm2.pid
 ExecStart={command} resurrect --no-color
 ExecStop={command} kill --no-color

@@ -10,6 +10,7 @@ from chatops.targets.vps.provision.machine import PRIVATE_PORT, Machine
 
 GENERATION = "/.chatops/generation"
 CHALLENGES = "/var/www/chatops-acme"
+SLOTS = 12
 _MARK = "@generation@"
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -34,8 +35,25 @@ def text(machine: Machine, *, secure: bool) -> str:
         blocks += _public(machine, secure=secure)
     if not machine.alone and "app" in machine.roles:
         blocks.append(_private(machine))
-    whole = "\n\n".join(blocks) + "\n"
+    return _sealed("\n\n".join(blocks) + "\n")
+
+
+def asked(machine: Machine, there: str) -> str:
+    """A site that leads the authority to what certbot wants to show it. What serves over TLS (`there`) goes on beside it."""
+    if "listen 443" not in there:
+        return text(machine, secure=False)
+    listen = ["listen 80;", "listen [::]:80;", f"server_name {machine.block.domain};", _proof()]
+    whole = re.sub(r'(return 200 ")[0-9a-f]{16}', rf"\g<1>{_MARK}", there.strip())
+    return _sealed(f"{whole}\n\n{_server([*listen, _challenges()])}\n")
+
+
+def _sealed(whole: str) -> str:
+    """With the text's own digest at GENERATION."""
     return whole.replace(_MARK, hashlib.sha256(whole.encode()).hexdigest()[:16])
+
+
+def _challenges() -> str:
+    return f"location ^~ /.well-known/acme-challenge/ {{\n  root {CHALLENGES};\n}}"
 
 
 def generation(site: str) -> str:
@@ -87,16 +105,25 @@ def _upstreams(machine: Machine) -> str:
     word, run = _word(machine), machine.layout.run
     blocks = []
     if "app" in machine.roles:
-        live = [f"  server unix:{run}/live/{number}.sock max_fails=0;" for number in range(machine.workers)]
-        warm = [f"  server unix:{run}/previous/{number}.sock max_fails=0 backup;" for number in range(machine.workers)]
-        note = (
-            "  # The kernel follows `live` at each connection: a rename of that link moves all new traffic, without a reload."
+        live = [f"  server unix:{run}/live/slot.{number} max_fails=0;" for number in range(slots(machine.workers))]
+        warm = [f"  server unix:{run}/previous/slot.{number} max_fails=0 backup;" for number in range(slots(machine.workers))]
+        notes = (
+            "  # The kernel follows `live` at each connection: a rename of that link moves all new traffic, without a reload.",
+            "  # A slot is a link to a worker's socket: their number stays when that of the workers changes.",
         )
-        blocks.append("\n".join([f"upstream {word} {{", note, "  least_conn;", *live, *warm, "}"]))
+        blocks.append("\n".join([f"upstream {word} {{", *notes, "  least_conn;", *live, *warm, "}"]))
     if not machine.alone and "balancer" in machine.roles:
         hosts = [f"  server {_bracketed(host)}:{PRIVATE_PORT} max_fails=2 fail_timeout=5s;" for host in machine.peers.apps]
         blocks.append("\n".join([f"upstream {word}_hosts {{", "  least_conn;", *hosts, "}"]))
     return "\n\n".join(blocks)
+
+
+def slots(workers: int) -> int:
+    """How many upstreams nginx has for so many workers: it is reloaded, which may cost a connection, every twelve only.
+
+    Twelve are shared alike by 1, 2, 3, 4 and 6 workers.
+    """
+    return -(-workers // SLOTS) * SLOTS
 
 
 def _bracketed(address: str) -> str:
@@ -108,7 +135,7 @@ def _public(machine: Machine, *, secure: bool) -> list[str]:
     default = "" if machine.block.domain else " default_server"
     http = [f"listen 80{default};", f"listen [::]:80{default};", f"server_name {name};", _proof()]
     if machine.block.tls:
-        http.append(f"location ^~ /.well-known/acme-challenge/ {{\n  root {CHALLENGES};\n}}")
+        http.append(_challenges())
     if not secure:
         return [_server(http + _app(machine, _upstream(machine)))]
     redirect = "location / {\n  return 301 https://$host$request_uri;\n}"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from chatops.shell import words, write
 from chatops.targets.vps.config import Tls
-from chatops.targets.vps.provision import site
+from chatops.targets.vps.provision import nginx, site
 from chatops.targets.vps.provision.machine import Machine, RootStep
 
+ASKED_THROUGH = "site_http"
 HSTS = 'add_header Strict-Transport-Security "max-age=63072000" always;'
+
+
+def asked_through(machine: Machine, there: str) -> RootStep:
+    """A site through which the authority can ask; `there` is the one that is in force."""
+    return nginx.install(machine, ASKED_THROUGH, site.asked(machine, there), "open HTTP for the certificate authority")
 
 
 def certificate(machine: Machine, tls: Tls) -> RootStep:
@@ -23,7 +29,13 @@ def certificate(machine: Machine, tls: Tls) -> RootStep:
     action = f"""\
 install -d -m 755 {site.CHALLENGES}
 {_trust(machine) if tls.ca_bundle else ""}
-(umask 022; {asked} 9>&-)
+if ! said=$(umask 022; {asked} 2>&1 9>&-); then
+  printf '%s\n' "$said"
+  reason=$(printf '%s\n' "$said" | sed -n 's/^ *Detail: //p; /^An unexpected error occurred:/{{n;p}}' | tail -n 1)
+  echo "certbot: ${{reason:-/var/log/letsencrypt/letsencrypt.log says more}}"
+  exit 1
+fi
+printf '%s\n' "$said"
 mkdir -p {words(hook.rpartition("/")[0])}
 {write(hook, _hook(machine, str(live)))}
 chmod 755 {words(hook)}
