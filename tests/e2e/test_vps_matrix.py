@@ -23,7 +23,6 @@ SHORT = {
     ("start", "sigkill"),
     ("gate", "sigint"),
     ("switch", "cut"),
-    ("switch", "hard reboot"),
     ("through", "fails"),
     ("drain", "fails"),
 }
