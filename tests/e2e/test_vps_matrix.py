@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.matrix import STORE, Field, Fields, Watch, ended, until_notice, until_step
 from tests.e2e.yard import harm
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PREPARE = ("unpack", "modules", "link", "secret", "record", "start", "gate")
 SWITCH = ("switch", "through")
