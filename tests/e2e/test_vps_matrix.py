@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.matrix import STORE, Field, Fields, Watch, ended, until_notice, until_step
 from tests.e2e.yard import harm
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PREPARE = ("unpack", "modules", "link", "secret", "record", "start", "gate")
 SWITCH = ("switch", "through")
@@ -23,7 +23,6 @@ SHORT = {
     ("start", "sigkill"),
     ("gate", "sigint"),
     ("switch", "cut"),
-    ("switch", "hard reboot"),
     ("through", "fails"),
     ("drain", "fails"),
 }
@@ -68,6 +67,7 @@ def check(fields: Fields, step: str, fault: str) -> None:
     """One cell: before the switch the old release serves, then old or new; a rerun finishes, and nothing is left over."""
     field = fields.take()
     old = field.health()["release"]
+    warm = field.host.run("readlink /srv/chat/run/previous").out.partition(".")[0].strip()
     field.renew(modules=step == "modules", secret=step == "secret")
     if step in PROVISION:
         field.host.run(f"rm {STORE}/stamps/{step}")
@@ -86,7 +86,9 @@ def check(fields: Fields, step: str, fault: str) -> None:
         assert done["ok"]
         assert not done["changed"] or harm(done) == {}
         field.chatops("plan", "vps", "--detailed-exitcode")
-    assert watch.releases <= {old, done["release"]}, watch.releases
+    # While a host boots its warm workers may be up before those that serve: nginx takes them as its backup.
+    allowed = {old, done["release"], *([warm] if "reboot" in fault else [])}
+    assert watch.releases <= allowed, (watch.releases, allowed)
     assert watch.failed == [] or "reboot" in fault, watch.failed
     assert watch.asked > 20
     assert done["release"] != old

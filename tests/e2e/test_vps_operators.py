@@ -17,7 +17,7 @@ import websockets
 from tests.e2e.matrix import Field, Fields, ended, until_notice, until_step
 from tests.e2e.yard import harm
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.faults]
 
 
 def other(field: Field, folder: Path) -> Field:

@@ -68,7 +68,7 @@ class Yard(Project):
 
     def served(self, host: Host | None = None) -> str:
         """The release that answers, once a host that has just booted is there."""
-        good = "for n in 1 2 3 4 5 6; do curl -sf -o /dev/null http://127.0.0.1/health || exit 1; done"
+        good = "for n in 1 2 3 4 5 6; do curl -sf -o /dev/null http://127.0.0.1/health || exit 1; sleep 0.1; done"
         (host or self.host).run(f"timeout 60 sh -c 'until ({good}); do sleep 0.2; done'")
         return str(self.health(host)["release"])
 

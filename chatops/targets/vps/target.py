@@ -130,17 +130,15 @@ class VpsTarget:
                     async for event in events:
                         yield event
             if phase.name == "firewall":
-                await supply.confirm(
-                    [Reach(_address(self._fleet.machines[one].host, self._folder)) for one in made], self._fleet
-                )
+                hosts = (self._fleet.machines[one].host for one in made)
+                await supply.confirm([Reach(_address(host, self._folder)) for host in hosts], self._fleet)
             if phase == plan.phases[-1]:
                 await self._release()
                 if isinstance(plan.goal, Remove) and plan.goal.purge:
                     await supply.forget(self._reaches, self._fleet)
-        except (StepFailed, Unhealthy, Interrupted):
-            raise  # the way back comes next, and nobody else in between: `close` gives the locks back
-        except BaseException:
-            await self._release()
+        except BaseException as error:
+            if not isinstance(error, StepFailed | Unhealthy | Interrupted):  # else the way back comes next: nobody in between
+                await self._release()
             raise
 
     def _parts(self, plan: Plan, wave: Mapping[str, Program]) -> dict[Carrier, Program]:
@@ -177,8 +175,7 @@ class VpsTarget:
             if facts.lock:
                 link = await self._reaches[machine.host.address].link()
                 states = (machine.store / "state", machine.layout.state)
-                user = "root" if facts.root else ""
-                async with aclosing(join(link, machine.lock, states, user, Redactor())) as events:
+                async with aclosing(join(link, machine.lock, states, "root" if facts.root else "", Redactor())) as events:
                     async for event in events:
                         yield event
                 return
