@@ -19,7 +19,7 @@ def nodes(host: Host, run_set: str) -> set[str]:
     """The versions of Node that the workers of a set (`live`, `previous`) run on."""
     found = host.run(f"for file in /srv/chat/run/{run_set}/*.pid.json; do cat $file; echo; done").out
     pids = [json.loads(line)["pid"] for line in found.splitlines() if line]
-    programs = [host.run(f"readlink /proc/{pid}/exe").out.strip() for pid in pids]
+    programs = [host.run(f"readlink /proc/{pid}/exe", user="chat").out.strip() for pid in pids]
     return {PurePosixPath(program).parts[4] for program in programs}
 
 
