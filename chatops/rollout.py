@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from chatops import steps
+from chatops import install, steps
 from chatops.deployed import Deployed, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
@@ -35,17 +35,17 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
     if previous and previous.whole and previous.workers == site.workers and _same(previous.run_set, wanted):
         return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)))
     unpack = (
-        steps.unpack(site, goal.release),
-        *steps.modules(site, goal.release, there.modules),
-        *steps.generated(site, goal.env),
+        install.unpack(site, goal.release),
+        *install.modules(site, goal.release, there.modules),
+        *install.generated(site, goal.env),
     )
-    begin = (steps.record_release(site, goal.release, wanted), *steps.start(site, wanted, range(site.workers)))
+    begin = (install.record_release(site, goal.release, wanted), *steps.start(site, wanted, range(site.workers)))
     return _onto(site, there, wanted, (*base, *unpack, *begin))
 
 
 def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]) -> Rollout:
     """To a warm release by one rename, to a kept one through the gate; what is already so is only tidied."""
-    mark = (steps.mark_bad(site, goal.bad),) if goal.bad else ()
+    mark = (install.mark_bad(site, goal.bad),) if goal.bad else ()
     if goal.to is None:
         run = site.layout.run
         forget = steps.step("forget", "point traffic at nothing", words("rm", "-f", "--", run / "live", run / "previous"))
@@ -128,7 +128,7 @@ def _prune(site: Site, there: Deployed, wanted: RunSet, warm: str | None) -> Ite
     envs = {recipe.run_set.env for recipe in gone} - {recipe.run_set.env for recipe in kept} - {wanted.env}
     keys = {recipe.modules for recipe in gone} - {recipe.modules for recipe in kept} - {None}
     unused = [] if site.layout.cache else sorted(key for key in keys if key)
-    yield from steps.prune(site, old, unused, sorted(envs), sorted(there.stale - {site.scripts.name}))
+    yield from install.prune(site, old, unused, sorted(envs), sorted(there.stale - {site.scripts.name}))
 
 
 def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> RunSet:

@@ -1,15 +1,14 @@
-"""The shell steps that every host with PM2 shares: install, unpack, start, gate, switch, drain, stop, prune."""
+"""The shell steps on workers that every host with PM2 shares: start, gate, switch, drain, stop."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from chatops.deployed import SetFacts
-from chatops.model import LIMITS, App, Environment, Generate, Reason, Release
+from chatops.model import LIMITS, App, Reason
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.shell import assign, words, write
@@ -47,62 +46,6 @@ def step(
 def counted(number: int, noun: str) -> str:
     """`1 worker`, `2 workers`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def modules_key(lock: str, node_major: str) -> str:
-    """Dependencies are the same for the same lock file and the same Node major; a host has one architecture."""
-    return hashlib.sha256(f"{lock} {node_major}".encode()).hexdigest()[:16]
-
-
-def install_pm2(site: Site) -> ShellStep:
-    """PM2 from our lock file, in a folder that later deploys find. Projects may share it: each prepares one of its own."""
-    folder = words(site.pm2)
-    copies = words(site.scripts / "package.json", site.scripts / "package-lock.json")
-    there = f"[ -e {folder}/node_modules/pm2 ]"
-    text = f"{_fresh(f'{folder}.$$')}\ncp {copies} {folder}.$$.new/\n{_npm_ci(f'{folder}.$$.new')}\n"
-    action = f"{text}{there} || {{ rm -rf {folder} && mv {folder}.$$.new {folder}; }}"
-    return step("pm2", "install PM2", action, there, "create", limit=300)
-
-
-def unpack(site: Site, release: Release) -> ShellStep:
-    """The release's tree, complete or not there."""
-    tree = words(site.layout.release(release.id))
-    archive = words(site.layout.state / "incoming" / f"{release.id}.tar")
-    text = f"{_fresh(tree)}\ntar -xf {archive} -C {tree}.new\nmv {tree}.new {tree}\nrm -f {archive}"
-    return step("unpack", f"unpack release {release.id}", text, f"[ -d {tree} ]", "create")
-
-
-def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[ShellStep]:
-    """Dependencies, once for all releases with the same lock file."""
-    if not release.lock:
-        return
-    installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
-    folder = words(installed)
-    text = f"{_fresh(f'{folder}.$$')}\ncp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
-    text += f"{_npm_ci(f'{folder}.$$.new')}\nmkdir -p {folder}.$$.new/node_modules\n"
-    text += f"[ -d {folder} ] || mv {folder}.$$.new {folder}"
-    if installed.name not in known:
-        yield step("modules", "install dependencies (npm ci)", text, f"[ -d {folder} ]", "create", limit=600)
-    link = f"rm -rf {tree}/node_modules\nln -s {folder}/node_modules {tree}/node_modules"
-    yield step("link", "link the dependencies", link, f"[ -e {tree}/node_modules ]")
-
-
-def generated(site: Site, env: Environment) -> Iterator[ShellStep]:
-    """Secrets that are made on the host once and never leave it."""
-    for name, value in sorted(env.items()):
-        if isinstance(value, Generate):
-            path = words(site.layout.secrets / name)
-            script = f"process.stdout.write(require('crypto').randomBytes({value.length}).toString('base64url'))"
-            text = f'mkdir -p {words(site.layout.secrets)}\n"$node" -e {words(script)} >{path}.new\nmv {path}.new {path}'
-            yield step(f"secret_{name}", f"make the secret {name}", text, f"[ -s {path} ]", "create")
-
-
-def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
-    """What `releases` shows, and what a later rollback needs to start it again."""
-    key = modules_key(release.lock, site.node_major) if release.lock else None
-    facts = {"id": release.id, "created": release.created, "by": release.by, "git": release.git, "modules": key}
-    text = write(site.layout.state / "releases" / f"{release.id}.json", json.dumps({**facts, **run_set.summary(0, 0)}))
-    return step("record", f"record release {release.id}", f"mkdir -p {words(site.layout.state / 'releases')}\n{text}")
 
 
 def start(site: Site, run_set: RunSet, numbers: range) -> tuple[ShellStep, ...]:
@@ -229,33 +172,7 @@ def stop_workers(site: Site, run_set: RunSet, numbers: range) -> str:
     return f"{ask_pm2(site, 'stop', *names)}\nend_recorded {records}\n{words('rm', '-f', '--', *left)}"
 
 
-def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts: list[str]) -> Iterator[ShellStep]:
-    """Deletes old releases, dependencies and environments that no kept release uses, and scripts that nothing runs from."""
-    layout = site.layout
-    gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
-    gone += [layout.state / "releases" / f"{release}.bad" for release in old]
-    gone += [*map(layout.modules, keys), *map(layout.env, envs), *(site.scripts.with_name(name) for name in scripts)]
-    if gone:
-        title = f"delete {counted(len(old), 'old release')}" if old else "delete scripts of older versions"
-        yield step("prune", title, words("rm", "-rf", "--", *gone), reason="remove")
-
-
-def mark_bad(site: Site, release: str) -> ShellStep:
-    """Remembers that a release must not be rolled back to."""
-    path = site.layout.state / "releases" / f"{release}.bad"
-    return step("mark", f"mark release {release} as bad", f"mkdir -p {words(path.parent)}\n: >{words(path)}")
-
-
 def ask_pm2(site: Site, *arguments: object) -> str:
     """PM2 through our script, in a clean environment (its dump keeps what it sees) and without our lock's descriptor."""
     clean = f'env -i PATH="$PATH" HOME="$HOME" {words(f"PM2_HOME={site.layout.pm2}")}'
     return f'{clean} "$node" {words(site.scripts / "pm2.cjs", site.pm2, *arguments)} 9>&-'
-
-
-def _fresh(folder: str) -> str:
-    """Commands that make `FOLDER.new`; it becomes FOLDER at the end, or is taken away when that is not reached."""
-    return f"{words('trap', f'rm -rf {folder}.new')} EXIT\nrm -rf {folder}.new\nmkdir -p {folder}.new"
-
-
-def _npm_ci(folder: str) -> str:
-    return f"(cd {folder} && npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error)"

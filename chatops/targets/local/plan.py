@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from chatops import rollout
 from chatops.deployed import Deployed
 from chatops.errors import ConfigError
+from chatops.install import install_pm2
 from chatops.model import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, State
 from chatops.pm2 import front_process
 from chatops.program import ShellStep
 from chatops.shell import words, write
-from chatops.steps import Site, ask_pm2, install_pm2, step
+from chatops.steps import Site, ask_pm2, step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
