@@ -26,6 +26,7 @@ def main() -> None:
         complete = ["env", "_CHATOPS_COMPLETE=complete_bash", "COMP_WORDS=chatops de", "COMP_CWORD=1", *chatops]
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
+            "python -c 'import typer'": [sys.executable, "-c", "import typer"],
             "chatops --help": [*chatops, "--help"],
             "chatops --version": [*chatops, "--version"],
             "chatops, shell completion": complete,

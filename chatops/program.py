@@ -30,7 +30,10 @@ class ShellStep(Step):
 
 
 _RUNNER = r"""
-note() { printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "$(date +%s)" "$1" "$2" "${3-}" >>"$journal"; }
+note() {
+  now=$(date +%s.%N)
+  printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "${now%.*N}" "$1" "$2" "${3-}" >>"$journal" # no %N on macOS
+}
 case $(awk -W version 2>&1 </dev/null) in mawk*) lively="-W interactive" ;; *) lively="" ;; esac # it waits for 4 KiB
 encode() {
   LC_ALL=C awk $lively -v step="$1" -v ORS= '{
@@ -130,20 +133,22 @@ class Journal:
 
     def _event(self, kind: str | None, step: str, entry: Mapping[str, object]) -> Event | None:
         now, title = self.clock(), self.titles.get(step, step)
+        moment = entry.get("time")
+        there = moment if isinstance(moment, float) else now  # whole seconds say less than our own clock
         common = {"phase": self.phase, "step": step, "host": self.host}
         if kind == "output":
             self.last = self.redact(sanitize_line(str(entry.get("line", "")).encode("utf-8", "surrogateescape")))
             return StepOutput(time=now, line=self.last, **common)
         if kind == "started":
-            self._begun, self.last = now, ""
+            self._begun, self.last = there, ""
             return StepStarted(time=now, title=title, **common)
         if kind == "finished":
             changed = bool(entry.get("changed"))
-            return StepFinished(time=now, title=title, changed=changed, seconds=now - self._begun, **common)
+            return StepFinished(time=now, title=title, changed=changed, seconds=max(0.0, there - self._begun), **common)
         if kind == "failed":
             message = self.last or f"exit code {entry.get('code')}"
             message = f"did not end in time ({message})" if entry.get("code") in {124, 137} else message
-            return StepFailed(time=now, title=title, message=message, seconds=now - self._begun, **common)
+            return StepFailed(time=now, title=title, message=message, seconds=max(0.0, there - self._begun), **common)
         if kind == ENDED:
             self.code = int(str(entry.get("code")))
             return None

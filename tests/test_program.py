@@ -87,6 +87,12 @@ def test_secrets_do_not_leave_the_journal(tmp_path: Path) -> None:
     assert "hunter2hunter2" not in repr(events)
 
 
+def test_a_step_takes_as_long_as_it_took_however_late_it_is_read(tmp_path: Path) -> None:
+    _, events, _ = run(tmp_path, step("one", "sleep 0.3"))
+    assert isinstance(events[-1], StepFinished)
+    assert events[-1].seconds >= 0.3
+
+
 def test_torn_lines_are_passed_over() -> None:
     journal = Journal("prepare", {}, str, time.time)
     assert journal.event(b'{"time":1,"event":"sta') is None

@@ -50,7 +50,8 @@ async def _once(
     """How it ended, and where the app was served before."""
     import asyncio
 
-    state, _ = await asyncio.gather(target.inspect(), asyncio.to_thread(_load_rest))
+    loading = asyncio.create_task(asyncio.to_thread(_load_rest))  # begins when there is something to wait for
+    state = await target.inspect()
     from chatops.execute import execute
     from chatops.model import Remove
     from chatops.probe import prober
@@ -59,11 +60,13 @@ async def _once(
     _agree(invocation, plan, yes=yes)
     felt = None if isinstance(plan.goal, Remove) else prober(state, config.app)
     async with aclosing(execute(target, state, plan, felt)) as events:
-        return await _show(invocation, events), None if isinstance(plan.goal, Remove) else state.url
+        finished = await _show(invocation, events)
+    await loading
+    return finished, None if isinstance(plan.goal, Remove) else state.url
 
 
 def _load_rest() -> None:
-    """Loads what is needed later (0.1 s) while the target is looked at."""
+    """Loads what is needed later (0.1 s) while the target is looked at, or while its first step runs."""
     from importlib import import_module
 
     for name in (

@@ -50,6 +50,7 @@ export class Chat {
   async dismiss() {
     for (const client of this.clients) client.closing = true
     await this.writer.writing
+    await nextTick() // by then the senders have their answers
     await this.#inSlices((client) => client.close(1012, 'service restart'))
   }
 

@@ -20,7 +20,8 @@ from tests.rig.link import Link
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
-LOCK = "/var/lib/chatops/chat/lock"
+STORE = "/var/lib/chatops/chat"
+LOCK = f"{STORE}/lock"
 FLAGS = "/run/chatops-flags"
 AS_APP = 'runuser -u chat -- env -i HOME=/srv/chat PM2_HOME=/srv/chat/pm2 PATH="$PATH"'
 SHIM = """#!/bin/sh
@@ -159,7 +160,11 @@ class Watch:
                 with closing(http.client.HTTPConnection(*self._place, timeout=5)) as connection:
                     connection.request("GET", "/health")
                     answer = connection.getresponse()
-                    self.releases.add(json.load(answer)["release"] if answer.status == 200 else str(answer.status))
+                    body = answer.read()
+                if answer.status == 200:
+                    self.releases.add(json.loads(body)["release"])
+                else:
+                    self.failed.append(f"{time.strftime('%X')} {answer.status}")
             except (OSError, ValueError, http.client.HTTPException) as error:
                 self.failed.append(f"{time.strftime('%X')} {error}")
 
@@ -187,5 +192,5 @@ def until_notice(process: subprocess.Popen[str], words: str) -> None:
 def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
     """Exit code, last event and talk of a command."""
     out, err = process.communicate(timeout=120)
-    lines = out.splitlines()
+    lines = out[: out.rfind("\n") + 1].splitlines()  # a tool that was killed leaves half a line
     return process.returncode, json.loads(lines[-1]) if lines else {}, err

@@ -34,8 +34,8 @@ class Project:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        said = f"chatops {' '.join(words)}: exit {process.returncode}\n{out}\n{err}\n{self.notes()}"
-        assert code in {None, process.returncode}, said
+        ended = f"chatops {' '.join(words)}: exit {process.returncode}"
+        assert code in {None, process.returncode}, f"{ended}\n{out}\n{err}\n{self.notes()}"
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def json(self, *words: str) -> Any:

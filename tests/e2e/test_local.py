@@ -97,6 +97,9 @@ def test_scripts_of_older_versions_go_with_the_last_set_that_runs_from_them(tiny
         tiny.write(version)
         tiny.chatops("deploy")
     assert list(scripts.iterdir()) == [current]
+    current.rename(scripts / "older")  # a newer version of the tool, before it has changed anything here
+    assert tiny.chatops("run", "local", "--", "echo", "done").stdout == "done\n"
+    (scripts / "older").rename(current)
     assert tiny.page() == "five"
 
 

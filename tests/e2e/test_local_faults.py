@@ -106,6 +106,7 @@ def test_a_second_deploy_is_told_who_and_since_when(tiny: Place) -> None:
         assert slow.wait(60) == 5
     out, _ = attached.communicate(timeout=60)
     assert '"step":"gate"' in out
+    assert attached.returncode == 5
     tiny.configure(GREETING="x")
     tiny.chatops("deploy", "--wait-lock", "5")
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.matrix import Field, Fields, Watch, ended, until_notice, until_step
+from tests.e2e.matrix import STORE, Field, Fields, Watch, ended, until_notice, until_step
 from tests.e2e.yard import harm
 
 pytestmark = pytest.mark.timeout(240)
@@ -35,6 +35,15 @@ CELLS = [
     for fault in FAULTS
 ]
 
+PROVISION = ("packages", "account", "node", "pm2", "unit", "rotation", "limits", "redis", "postgres", "site", "firewall")
+EACH = ("sigkill", "fails-late", "hard reboot")
+"""What every step of root's meets; three of them meet everything."""
+ROOT_CELLS = [
+    pytest.param(step, fault, id=f"{step}-{fault}")
+    for step in PROVISION
+    for fault in (FAULTS if step in {"account", "unit", "site"} else EACH)
+]
+
 
 def mode(fault: str) -> str:
     """How the step is held for a fault."""
@@ -45,25 +54,40 @@ def mode(fault: str) -> str:
 
 @pytest.mark.parametrize(("step", "fault"), CELLS)
 def test_a_deploy(fields: Fields, step: str, fault: str) -> None:
+    check(fields, step, fault)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("step", "fault"), ROOT_CELLS)
+def test_provisioning(fields: Fields, step: str, fault: str) -> None:
+    """A step of root's that is due again, with a new release behind it."""
+    check(fields, step, fault)
+
+
+def check(fields: Fields, step: str, fault: str) -> None:
+    """One cell: before the switch the old release serves, then old or new; a rerun finishes, and nothing is left over."""
     field = fields.take()
     old = field.health()["release"]
     field.renew(modules=step == "modules", secret=step == "secret")
+    if step in PROVISION:
+        field.host.run(f"rm {STORE}/stamps/{step}")
     name = f"secret_MADE_{field.number}" if step == "secret" else step
     with Watch(field.host) as watch:
         with field.held(name, mode(fault)), field.start("deploy", "vps", "--yes", "--json") as process:
             before = [event["step"] for event in until_step(process, name) if event["type"] == "step_started"]
             code, last, err = happen(field, process, fault, before)
         assert code in expected(step, fault), (code, last, err)
+        assert last.get("exit_code", code) == code
         field.until_free()
         serves = field.served()
-        if step in PREPARE and fault not in {"cut", "freeze"}:
+        if step not in {*SWITCH, *SETTLE} and fault not in {"cut", "freeze"}:
             assert serves == old
         done = field.deploy()
         assert done["ok"]
         assert not done["changed"] or harm(done) == {}
         field.chatops("plan", "vps", "--detailed-exitcode")
-    assert watch.releases <= {old, done["release"]}
-    assert watch.failed == [] or "reboot" in fault
+    assert watch.releases <= {old, done["release"]}, watch.releases
+    assert watch.failed == [] or "reboot" in fault, watch.failed
     assert watch.asked > 20
     assert done["release"] != old
     field.check_nothing_is_left(done["release"])
@@ -82,7 +106,8 @@ def happen(field: Field, process: subprocess.Popen[str], fault: str, before: lis
             field.wire.resume()
         case "sigint":
             process.send_signal(signal.SIGINT)
-            field.host.run("timeout 10 sh -c 'until ls /srv/chat/state/stop; do sleep 0.05; done'")
+            state = f"{STORE}/state" if before[-1] in PROVISION else "/srv/chat/state"
+            field.host.run(f"timeout 10 sh -c 'until [ -e {state}/stop ]; do sleep 0.05; done'")
             field.go()
         case "sigkill":
             process.kill()

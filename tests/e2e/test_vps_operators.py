@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import websockets
 
 from tests.e2e.matrix import Field, Fields, ended, until_notice, until_step
 from tests.e2e.yard import harm
@@ -20,14 +23,14 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
 def other(field: Field, folder: Path) -> Field:
     """The same server in another operator's folder, with another state of the app."""
     made = Field(folder, field.host, field.wire, field.mirror)
-    made.env["CHATOPS_USER"] = "bob"
+    made.env["LOGNAME"] = "bob"
     made.change("as bob has it")
     return made
 
 
 def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
-    field.env["CHATOPS_USER"] = "ana"
+    field.env["LOGNAME"] = "ana"
     bob = other(field, tmp_path)
     field.renew()
     with field.held("start", "before"), field.start("deploy", "vps", "--yes", "--json") as ana:
@@ -53,7 +56,7 @@ def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
 
 def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
-    field.env["CHATOPS_USER"] = "ana"
+    field.env["LOGNAME"] = "ana"
     bob = other(field, tmp_path)
     field.renew()
     field.host.run("rm /var/lib/chatops/chat/stamps/rotation")
@@ -61,9 +64,9 @@ def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) ->
         until_step(ana, "rotation")
         assert "locked by ana@" in bob.chatops("deploy", "vps", "--yes", code=6).stderr
         with bob.start("attach", "vps", "--json") as watching:
-            until_step(watching, "rotation")
+            begun = until_step(watching, "rotation")
             field.go()
-            begun = until_step(watching, "switch")
+            begun += until_step(watching, "switch")
             assert {event["phase"] for event in begun if event["type"] == "step_started"} == {"provision", "prepare", "switch"}
             assert ended(ana)[0] == 0
             assert ended(watching)[0] == 0
@@ -132,4 +135,30 @@ def test_an_upload_that_breaks_off(fields: Fields, fault: str) -> None:
     assert field.health()["release"] == last["release"] != old
     field.check_nothing_is_left(last["release"])
     (field.folder / "app" / "public" / "big").unlink()
+    fields.keep(field)
+
+
+def test_pm2_stops_and_starts_with_time_to_drain(fields: Fields) -> None:
+    """Clients that don't go are closed by the worker with 1012 (service restart), not cut off; all workers drain at once."""
+    field = fields.take()
+    host = field.host
+    release = field.health()["release"]
+
+    async def cut() -> tuple[set[int | None], float]:
+        async with AsyncExitStack() as stack:
+            url = f"ws://{host.address}:{host.ports[80]}/ws"
+            clients = [await stack.enter_async_context(websockets.connect(url)) for _ in range(12)]
+            begun = time.monotonic()
+            await asyncio.to_thread(host.run, "systemctl restart pm2-chat", seconds=100)
+            took = time.monotonic() - begun
+            async with asyncio.timeout(10):
+                await asyncio.gather(*(client.wait_closed() for client in clients))
+            return {client.close_code for client in clients}, took
+
+    codes, took = asyncio.run(cut())
+    assert codes == {1012}
+    assert took < 60
+    assert "stopped at the deadline" not in host.run("cat /srv/chat/logs/*.log").out
+    assert field.served() == release
+    field.check_nothing_is_left(release)
     fields.keep(field)

@@ -32,7 +32,7 @@ targets:
 """
 
 
-SLOW = '{"name": "small", "version": "1.0.0", "scripts": {"build": "echo slowly; sleep 8"}}'
+SLOW = '{"name": "small", "version": "1.0.0", "scripts": {"build": "echo slowly; sleep 5"}}'
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from chatops.errors import ConfigError, Locked, TargetError, UnknownOutcome
+from chatops.events import Finished
 from chatops.model import Remove, Restart, Rollback
-from tests.heroku.emulator import Crash, Cut, Drop, FailAddOn, FailBuild, FailRelease, Fault, Refuse
+from tests.heroku.emulator import Crash, Cut, Delay, Drop, FailAddOn, FailBuild, FailRelease, Fault, Refuse
 from tests.heroku.stage import CHANGES, EVERYTHING, Stage, act, write_app
 from tests.heroku.waiting import until
 
@@ -181,6 +182,28 @@ def test_two_deploys_at_once(tmp_path: Path) -> None:
         with pytest.raises(Locked, match=r"dev@example.com is changing the app: a build runs"):
             await stage.deploy("three")
         assert (await other).ok
+
+    act(tmp_path, story)
+
+
+def test_a_build_that_somebody_began_between_our_look_and_ours(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        stage.heroku.inject(Delay(method="GET", path="/_source/*", seconds=3))
+        others: list[asyncio.Task[Finished]] = []
+
+        async def building() -> bool:
+            return any(build.status == "pending" for build in stage.heroku.app("my-chat").builds)
+
+        async def begin() -> None:
+            others.append(asyncio.create_task(Stage(stage.heroku, stage.folder).deploy("three")))
+            await until(building)
+            stage.heroku.inject(Refuse(method="POST", path="/apps/*/builds", status=409))
+
+        stage.meanwhile = {"build": begin}
+        with pytest.raises(Locked, match=r"dev@example\.com is building this app now"):
+            await stage.deploy("two")
+        assert (await others[0]).ok
 
     act(tmp_path, story)
 

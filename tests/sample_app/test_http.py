@@ -22,6 +22,8 @@ def test_the_page_is_served_with_a_strict_policy_and_an_etag(chat: Chat) -> None
     assert "unsafe" not in (answer.headers["Content-Security-Policy"] or "")
     assert "default-src 'self'" in (answer.headers["Content-Security-Policy"] or "")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    # Heroku's router keeps a connection for 90 s: the server must not be the one who hangs up.
+    assert answer.headers["Keep-Alive"] == "timeout=95"
     again, nothing = chat.get("/", {"If-None-Match": answer.headers["ETag"] or ""})
     assert (again.status, nothing) == (304, b"")
 

@@ -14,7 +14,8 @@ import pytest
 from tests.needs import need_node
 from tests.packages import install
 from tests.sample_app.chatter import join
-from tests.servers import SAMPLE_APP, Chat, UnixConnection, launch_chat, start_chat
+from tests.sample_app.test_faults import signal_family
+from tests.servers import SAMPLE_APP, Chat, Server, UnixConnection, launch_chat, start_chat
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -109,3 +110,25 @@ def test_pm2_is_told_when_it_listens(folder: Path) -> None:
         assert ours.recv(100).strip() == b'"ready"'
         child.terminate()
         assert child.wait(20) == 0
+
+
+@pytest.mark.faults
+def test_a_worker_whose_database_hangs_still_ends_in_time(folder: Path, postgres: Server) -> None:
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line:
+            signal_family(postgres.process.pid, signal.SIGSTOP)
+            cid = await line.say("into the void")
+            await asyncio.sleep(0.1)
+            chat.process.popen.send_signal(signal.SIGTERM)
+            error = await line.next("error")
+            assert (error["code"], error["cid"]) == ("unavailable", cid)
+            assert await line.closed() == 1012
+
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        started = time.monotonic()
+        try:
+            asyncio.run(session(chat))
+            assert chat.process.popen.wait(30) == 0
+        finally:
+            signal_family(postgres.process.pid, signal.SIGCONT)
+        assert time.monotonic() - started < 25

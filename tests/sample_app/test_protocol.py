@@ -52,9 +52,10 @@ def test_a_message_is_stored_acknowledged_and_delivered_once(folder: Path, store
             await ana.say("next", room)
             assert (await bob.next("message"))["seq"] == 2
 
-    with start_chat(folder, env=store_env) as chat:
+    with start_chat(folder, env=store_env | {"LOG_LEVEL": "debug"}) as chat:
         asyncio.run(session(chat))
         assert chat.metric("chat_messages_received_total", result="duplicate") == 1
+        assert "llo" not in chat.process.log.read_text()
 
 
 def test_resume_replays_what_is_missing_and_resets_beyond_500(folder: Path, store_env: dict[str, str]) -> None:
@@ -137,7 +138,7 @@ def test_limits_of_size_and_rate(chat: Chat) -> None:
             await line.connection.send("x" * 40_000)
             assert await line.closed() == 1009
         async with join(chat.socket) as line:
-            for _ in range(260):
+            for _ in range(400):
                 await line.send(type="ping", t=0)
             assert await line.closed() == 1008
 

@@ -11,11 +11,13 @@ from pathlib import Path, PurePosixPath
 from chatops.errors import TargetError
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
-from chatops.pm2 import Layout
+from chatops.pm2 import SCRIPTS, Layout
 from chatops.redact import Redactor, Secret
 from chatops.steps import Site
 from chatops.targets.base import Finding
 from chatops.targets.local.client import carry, look, node, place
+from chatops.targets.local.client.journal import join
+from chatops.targets.local.client.lock import held
 from chatops.targets.local.client.once import once
 from chatops.targets.local.config import Block
 from chatops.targets.local.plan import LocalState, plan
@@ -65,7 +67,7 @@ class LocalTarget:
             url=site.url if there.live else None,
             releases=there.releases,
             workers=tuple(look.workers(there, self._known)),
-            lock=carry.held(Path(site.layout.state)),
+            lock=held(Path(site.layout.state)),
             there=there,
             front_port=front,
             port_owner=None if strays else taken,
@@ -111,9 +113,9 @@ class LocalTarget:
     async def attach(self) -> AsyncGenerator[Event, None]:
         """Joins a change that runs on this machine."""
         state = Path(self._layout.state)
-        if carry.held(state) is None:
+        if held(state) is None:
             raise TargetError("nothing is being changed here", "`chatops status` shows what is there")
-        async with aclosing(carry.join(state)) as events:
+        async with aclosing(join(state)) as events:
             async for event in events:
                 yield event
 
@@ -142,7 +144,7 @@ class LocalTarget:
         if live is None:
             raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
         spec = live.run_set.folder / "0.json"
-        return await once((found.program, site.scripts / "launch.cjs", "run", spec, *arguments))
+        return await once((found.program, SCRIPTS / "launch.cjs", "run", spec, *arguments))
 
     async def doctor(self) -> Sequence[Finding]:
         """What a deploy here would need."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from chatops.attached import goal
 from chatops.environment import env_digest, env_file
-from chatops.model import Deploy, Phase, Plan, Scale
+from chatops.model import Deploy, Phase, Plan
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words
 from chatops.targets.vps import bundle
@@ -44,12 +45,6 @@ def _mine(phase: Phase, machine: Machine) -> Iterator[RootStep | AppStep]:
     return (step for step in phase.steps if isinstance(step, RootStep | AppStep) and step.host == machine.host.address)
 
 
-def _goal(plan: Plan) -> str:
-    """Tells a plan from the way back out of it: `deploy 0a1b2c`, `scale 3`."""
-    to = plan.goal.workers if isinstance(plan.goal, Scale) else plan.release
-    return f"{type(plan.goal).__name__.lower()} {to or ''}".strip()
-
-
 def _program(
     machine: Machine, plan: Plan, phase: Phase, steps: Iterable[RootStep | AppStep], members: tuple[Member, ...]
 ) -> Program:
@@ -63,7 +58,7 @@ def _program(
         user="root" if root else machine.name,
         state=state,
         lock=machine.lock,
-        goal=_goal(plan),
+        goal=goal(plan),
         left=tuple(later.name for later in following if any(True for _ in _mine(later, machine))),
         titles={step.name: step.title.removeprefix(f"{machine.host.address}: ") for step in found},
         proofs=frozenset(step.name for step in found if step.proves),

@@ -52,7 +52,7 @@ export class SqliteDriver {
 
   #run(sql, values = []) {
     this.#database ??= this.#open()
-    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql.replace(/\$(\d+)/g, '?$1')))
-    return this.#statements.get(sql).all(...values)
+    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
+    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 }

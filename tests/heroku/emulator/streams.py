@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -80,7 +81,8 @@ async def end(request: web.Request, response: web.StreamResponse, cut: Cut | Non
     if cut and not cut.clean and request.transport:
         request.transport.abort()
         return
-    await response.write_eof()
+    with suppress(ConnectionResetError):  # the reader may have gone before
+        await response.write_eof()
 
 
 async def _limited(pieces: AsyncIterator[bytes], cut: Cut | None) -> AsyncIterator[bytes]:

@@ -48,7 +48,7 @@ def refused(status: int, body: bytes, request_id: str) -> Refused:
     """The error of an answer that is not 2xx."""
     fields = _fields(body)
     id = str(fields.get("id") or _IDS.get(status, ""))
-    said = sanitize(str(fields.get("message") or "").strip()).rstrip(".")
+    said = sanitize(" ".join(str(fields.get("message") or "").split())).rstrip(".")
     hint = _VERIFY if id.startswith("verif") else _HINTS.get(id) or _HINTS.get(_IDS.get(status, ""), "")
     if not hint and isinstance(fields.get("url"), str):
         hint = f"see {sanitize(fields['url'])}"

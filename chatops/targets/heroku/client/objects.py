@@ -7,6 +7,8 @@ app creation (it adopts an app whose name is taken).
 from __future__ import annotations
 
 import asyncio
+import logging
+import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -16,6 +18,7 @@ from chatops.targets.heroku.client.access import Access
 from chatops.targets.heroku.client.api import BASE, TRIES, Find, settled
 from chatops.targets.heroku.client.faults import Ambiguous, refused
 
+log = logging.getLogger(__name__)
 UNCLEAR = frozenset({502, 503, 504})
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes."""
@@ -79,15 +82,16 @@ class Objects:
 
         try:
             return call(app)
-        except RateLimitExceeded:
-            raise refused(429, b"", "") from None
+        except RateLimitExceeded as error:
+            body = str(error).partition("\n")[2]  # heroku3 puts it below a line of its own
+            raise refused(429, body.encode(), "") from None
         except requests.HTTPError as error:
             answer = error.response
             if answer.status_code in UNCLEAR and answer.request.method == "POST":
                 raise Ambiguous(
                     f"Heroku gave no clear answer: status {answer.status_code}", "run again: it finds out"
                 ) from None
-            raise refused(answer.status_code, answer.content, answer.headers.get("Request-Id", "")) from None
+            raise refused(answer.status_code, answer.content, answer.request.headers["Request-Id"]) from None
         except requests.ConnectTimeout as error:
             raise TargetError(f"Heroku is out of reach: {type(error).__name__}", "check the network") from None
         except requests.RequestException as error:
@@ -104,11 +108,14 @@ def _session() -> Any:
     from urllib3.util.retry import Retry
 
     class Adapter(HTTPAdapter):
-        """Every request has a time limit."""
+        """Every request has an id and a time limit."""
 
-        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            request.headers["Request-Id"] = name = str(uuid.uuid4())
             kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
-            return super().send(*args, **kwargs)
+            answer = super().send(request, *args, **kwargs)
+            log.debug("request %s %s %s: %s", name, request.method, request.path_url, answer.status_code)
+            return answer
 
     class Patience(Retry):
         """What was turned away for its rate was not done: also a POST may be sent again then."""

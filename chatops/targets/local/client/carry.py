@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from chatops.attached import head
 from chatops.environment import env_digest, env_file
 from chatops.errors import StepFailed, TargetError, Unhealthy
 from chatops.events import Event
 from chatops.events import StepFailed as StepFailedEvent
-from chatops.model import Deploy, Lock, Phase, Plan
+from chatops.model import Deploy, Phase, Plan
 from chatops.pm2 import SCRIPTS
 from chatops.program import Journal, ShellStep, compile_program, failure, judge, locked
 from chatops.redact import Redactor
-from chatops.sanitize import sanitize
 from chatops.shell import words
 from chatops.steps import Site
+from chatops.targets.local.client.journal import POLL, follow
+from chatops.targets.local.client.lock import held, taken
 from chatops.targets.local.client.node import Node
-
-POLL = 0.02
 
 
 def variables(site: Site, node: Node, phase: str) -> dict[str, object]:
@@ -64,7 +63,7 @@ class Carrier:
         """Takes the kernel lock; raises Locked with the holder's name when somebody else has it."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = (self.state / "lock").open("a+b")
-        while not _taken(file):
+        while not taken(file):
             if holder := held(self.state):
                 file.close()
                 raise locked(holder)
@@ -73,8 +72,7 @@ class Carrier:
         file.write(json.dumps({"who": who, "what": what, "since": time.time()}).encode())
         file.flush()
         self._lock = file
-        for name in ("stop", "phase.json"):
-            (self.state / name).unlink(missing_ok=True)
+        (self.state / "stop").unlink(missing_ok=True)
         (self.state / "journal.ndjson").write_bytes(b"")
 
     def release(self) -> None:
@@ -102,15 +100,15 @@ class Carrier:
         """Starts the program of a phase and gives its events. Raises StepFailed, Interrupted or UnknownOutcome."""
         path = self.state / f"{phase.name}.sh"
         path.write_text(program(self.site, self.node, plan, phase))
-        titles = {step.name: step.title for step in phase.steps}
-        (self.state / "phase.json").write_text(json.dumps({"phase": phase.name, "titles": titles}))
-        journal = Journal(phase.name, titles, self.redact, time.time)
-        start = (self.state / "journal.ndjson").stat().st_size
+        begun = head(plan, phase)
+        with (self.state / "journal.ndjson").open("ab") as file:
+            file.write(begun.line())
+            start = file.tell()
+        journal = Journal(phase.name, begun.titles, self.redact, time.time)
         failed: StepFailed | Unhealthy | None = None
-        proofs = {step.name for step in phase.steps if step.proves}
         with self._started(path) as (child, ended):
             async for event in follow(self.state / "journal.ndjson", start, journal, ended, self.state / "stop"):
-                failed = failure(event, proofs) if isinstance(event, StepFailedEvent) else failed
+                failed = failure(event, begun.proofs) if isinstance(event, StepFailedEvent) else failed
                 yield event
             child.wait()
         judge(child.returncode if journal.code is None and child.returncode > 0 else journal.code, failed)
@@ -144,90 +142,6 @@ class Carrier:
             )
         finally:
             os.close(ended)
-
-
-async def follow(
-    path: Path, offset: int, journal: Journal, ended: asyncio.Event, stop: Path | None = None
-) -> AsyncGenerator[Event, None]:
-    """The journal's events until its phase ends.
-
-    Cancelled once, it asks the program by the file `stop` to end after the current step; cancelled again, or without
-    that file to make, it leaves.
-    """
-    rest = b""
-    with path.open("rb") as file:
-        file.seek(offset)
-        while journal.code is None:
-            over = ended.is_set()
-            data = file.read()
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                if event := journal.event(line):
-                    yield event
-            if not data:
-                if over:
-                    return
-                await _pause(ended, stop)
-
-
-async def _pause(ended: asyncio.Event, stop: Path | None) -> None:
-    task = asyncio.current_task()
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(POLL):
-                await ended.wait()
-    except asyncio.CancelledError:
-        if task is None or stop is None or stop.exists():
-            raise
-        stop.touch()
-        task.uncancel()
-
-
-def held(state: Path) -> Lock | None:
-    """Who holds the lock now; None when nobody does."""
-    try:
-        with (state / "lock").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                value = json.loads(file.read() or b"{}")
-                return Lock(value.get("who", "somebody"), value.get("what", "a change"), value.get("since", time.time()))
-    except (OSError, ValueError):
-        return None
-    return None
-
-
-def _taken(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-async def join(state: Path) -> AsyncGenerator[Event, None]:
-    """The events of the phase that runs now and of those that follow while the lock is held."""
-    path, offset = state / "journal.ndjson", 0
-    ended = asyncio.Event()
-    watching = asyncio.create_task(_until_free(state, ended))
-    try:
-        while not ended.is_set():
-            if (state / "phase.json").exists():
-                value = json.loads((state / "phase.json").read_bytes())
-                journal = Journal(value["phase"], value["titles"], sanitize, time.time)
-                async for event in follow(path, offset, journal, ended):
-                    yield event
-                offset = path.stat().st_size
-            await asyncio.sleep(POLL)
-    finally:
-        watching.cancel()
-
-
-async def _until_free(state: Path, ended: asyncio.Event) -> None:
-    while not ended.is_set():
-        if held(state) is None:
-            ended.set()
-        await asyncio.sleep(POLL)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -7,10 +7,12 @@ fi
 run=$(sed -n '1s/.*"run": *"\([0-9a-f]*\)".*/\1/p' "$lock")
 ours() { head -n 1 "$1" 2>/dev/null | grep -qF "\"run\":\"$run\""; }
 follow() {
-  until ours "$1"; do sleep 0.3; done
+  until ours "$1"; do
+    kill -0 "$$" || exit 0
+    sleep 0.3
+  done
   exec tail -c "+$2" -f --pid="$$" -s 0.5 "$1"
 }
-tails=
 show() {
   size=0
   if ours "$1"; then
@@ -18,13 +20,13 @@ show() {
     head -c "$size" "$1"
   fi
   follow "$1" "$((size + 1))" &
-  tails="$tails $!"
 }
 # The one that was written last is the one that goes on: what stands in the other was before.
 # shellcheck disable=SC2045,SC2086  # plain names
 for journal in $(ls -tr $journals 2>/dev/null); do show "$journal"; done
 for journal in $journals; do [ -e "$journal" ] || show "$journal"; done
 over() {
+  grep -qF "$run" "$lock" || return 0 # somebody else has it already
   flock -s -w 2 "$lock" true || return
   at=$(sed -n 's/^handed \([0-9]*\)$/\1/p' "$lock")
   [ "${at:-0}" -le "$(($(date +%s) - 2))" ] # else it goes from one user of the change to the other just now
@@ -33,6 +35,4 @@ until over; do
   printf '\n' || exit
   sleep 0.1
 done
-sleep 0.3
-# shellcheck disable=SC2086
-kill $tails
+# `tail --pid` reads what is left, however slow the host is, and ends after us.

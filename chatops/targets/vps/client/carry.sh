@@ -78,7 +78,7 @@ handed() {
 }
 ours() { grep -qsF "$run" "$lock"; }
 fresh() {
-  rm -f "$state/stop"
+  rm -f "$state/stop" "$journal" # a new file: who reads the one before reads it to its end
   printf '{"event":"held","run":"%s"}\n' "$run" >"$journal"
 }
 
@@ -111,7 +111,7 @@ while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in
-    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; sleep 0.3; break; fi ;;
+    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
     stop) : >"$state/stop" ;;
     hand) printf '%s\nhanded %s\n' "$holder" "$(date +%s)" >"$lock" && break ;;
     leave) break ;;
