@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,19 @@ def test_streams_and_the_exit_code_are_the_commands(server: Sshd) -> None:
     )
     assert (done.returncode, done.stdout) == (7, b"\0in\n" * 100_000)
     assert done.stderr.endswith(b"oh\n")
+
+
+def test_what_the_login_shell_prints_is_left_out(tmp_path: Path) -> None:
+    wrapper = tmp_path / "shell"
+    wrapper.write_text('#!/bin/sh\necho hello; echo hello >&2\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    wrapper.chmod(0o755)
+    with sshd(f"ForceCommand {wrapper}") as talking:
+        done = subprocess.run(
+            argv(talking, "echo one; echo two >&2"), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30
+        )
+    assert (done.returncode, done.stdout) == (0, b"one\n")
+    assert done.stderr.endswith(b"two\n")
+    assert b"hello" not in done.stderr
 
 
 def test_it_runs_as_the_apps_user(server: Sshd) -> None:

@@ -17,19 +17,23 @@ from chatops.shell import words
 from chatops.streams import from_thread
 from chatops.targets.vps.client import faults
 from chatops.targets.vps.client.blocking import blocking
-from chatops.targets.vps.client.channel import CHUNK, as_user, quietly
+from chatops.targets.vps.client.channel import CHUNK, as_user, new_mark, quietly
 from chatops.targets.vps.client.link import Link
 
 
 async def run(link: Link, line: str, user: str = "") -> int:
     """Runs a line of shell; its streams are ours. Gives its exit code, 255 when a signal ended it."""
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    raw = await _begun(link, as_user(user, words("/bin/sh", "-c", line)), interactive)
+    mark = new_mark()
+    say = f"echo {mark}" if interactive else f"echo {mark}; echo {mark} >&2"
+    raw = await _begun(link, as_user(user, words("/bin/sh", "-c", f"{say}\n{line}")), interactive)
+    login = dict.fromkeys((1,) if interactive else (1, 2), b"")
+    pieces_of = _after_login(_output(raw), login, mark.encode() + (b"\r\n" if interactive else b"\n"))
     loop = asyncio.get_running_loop()
     feeding = asyncio.create_task(_feed(raw))
     try:
         with _terminal(raw, interactive):
-            async with aclosing(from_thread(_output(raw), lambda: loop.run_in_executor(None, quietly, raw.close))) as pieces:
+            async with aclosing(from_thread(pieces_of, lambda: loop.run_in_executor(None, quietly, raw.close))) as pieces:
                 async for descriptor, piece in pieces:
                     await asyncio.to_thread(_write, descriptor, piece)
     finally:
@@ -64,6 +68,20 @@ def _output(raw: Any) -> Iterator[tuple[int, bytes]]:
             if piece := raw.recv(CHUNK):
                 yield 1, piece
     raw.status_event.wait()
+
+
+def _after_login(pieces: Iterator[tuple[int, bytes]], login: dict[int, bytes], mark: bytes) -> Iterator[tuple[int, bytes]]:
+    """Without what the login shell printed before the command began; all of it where that never did. `login`: by stream."""
+    for descriptor, piece in pieces:
+        if descriptor not in login:
+            yield descriptor, piece
+            continue
+        login[descriptor] += piece
+        _, begun, rest = login[descriptor].partition(mark)
+        if begun:
+            del login[descriptor]
+            yield descriptor, rest
+    yield from login.items()
 
 
 def _write(descriptor: int, piece: bytes) -> None:
