@@ -86,11 +86,11 @@ def _agree(invocation: Invocation, target: str, plan: Plan, *, yes: bool) -> Non
 
     for notice in plan.notices:
         invocation.say(f"! {notice}")
-    if yes or not plan.changes:
+    if yes:
         return
     if isinstance(plan.goal, Remove):
         _ask_name(target)
-    elif plan.notices and interactive(sys.stdin) and interactive(sys.stderr):
+    elif plan.notices and plan.changes and interactive(sys.stdin) and interactive(sys.stderr):
         typer.confirm("go on?", default=True, abort=True, err=True)
 
 

@@ -19,6 +19,7 @@ export class RedisBus {
     this.#publisher = this.#connect(config)
     this.#subscriber = this.#connect(config)
     this.#subscriber.on('ready', () => this.#subscribe(reconnected))
+    for (const client of [this.#publisher, this.#subscriber]) client.on('ready', () => this.ping().catch(() => {}))
   }
 
   publish(hint) {

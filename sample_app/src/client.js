@@ -157,8 +157,9 @@ export class Client {
     if (this.#pay() === 0) this.chat.rooms.typing(this, room)
   }
 
-  /** What a message costs beyond its frame: 0, or the milliseconds until it may be repeated. */
+  /** What a message costs beyond its frame: 0, or the milliseconds until it may be repeated, with the frame that takes. */
   #pay() {
-    return this.bucket.take(MESSAGE_COST - 1, this.bucket.rate)
+    const wait = this.bucket.take(MESSAGE_COST - 1, this.bucket.rate)
+    return wait > 0 ? wait + Math.ceil(1000 / this.bucket.rate) : 0
   }
 }

@@ -16,7 +16,3 @@ def test_what_is_lost_is_said_before_the_name_is_asked_for(capsys: pytest.Captur
     with pytest.raises(ConfigError, match="asks for the target's name"):
         _agree(Invocation(), "heroku", GONE, yes=False)
     assert "! add-ons go with it" in capsys.readouterr().err
-
-
-def test_nothing_to_remove_is_not_asked_for() -> None:
-    _agree(Invocation(), "heroku", Plan(Remove(False)), yes=False)

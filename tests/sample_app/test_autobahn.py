@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from chatops.targets.vps.provision import site
 from tests.needs import need_module
 from tests.sample_app.nginx import layout, nginx
 from tests.servers import free_port, start_chat
@@ -37,5 +38,7 @@ def test_no_autobahn_case_fails(folder: Path) -> None:
 def test_no_autobahn_case_fails_through_nginx(folder: Path) -> None:
     live = Path(layout(folder).run) / "live"
     live.mkdir(parents=True)
+    for slot in range(site.slots(1)):
+        (live / f"slot.{slot}").symlink_to("0.sock")
     with start_chat(folder, env={"PORT": str(live / "0.sock"), "ECHO_PATH": "1"}), nginx(folder, "/echo") as port:
         run_cases(f"ws://127.0.0.1:{port}/echo", folder / "report")

@@ -145,6 +145,21 @@ def test_limits_of_size_and_rate(chat: Chat) -> None:
     asyncio.run(session())
 
 
+def test_who_waits_as_told_is_heard_at_the_first_repeat(chat: Chat) -> None:
+    async def session() -> None:
+        async with join(chat.socket) as line:
+            last = [await line.say("x") for _ in range(45)][-1]
+            while (error := await line.next("error"))["cid"] != last:
+                pass
+            await asyncio.sleep(error["retry_after_ms"] / 1000)
+            again = await line.say("again")
+            while (frame := await line.next("ack", "error"))["cid"] != again:
+                pass
+            assert frame["type"] == "ack"
+
+    asyncio.run(session())
+
+
 def test_typing_presence_and_leaving(chat: Chat) -> None:
     async def session() -> None:
         async with join(chat.socket, "ana") as ana:
