@@ -93,7 +93,7 @@ async def _show(call: Invocation) -> int:
             await report(call, None)
             return await show(call, [], once=True, read_only=True)
     finally:
-        await change(call, None, lambda _config, _state: Remove(purge=True), "removed")
+        await change(call, None, lambda _config, _state: Remove(purge=True), "removed", yes=True)
 
 
 async def _url(call: Invocation) -> str:
