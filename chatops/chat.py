@@ -47,6 +47,7 @@ class Client:
     welcomed: asyncio.Event = field(default_factory=asyncio.Event)
     refused: str = ""
     _pending: dict[str, str] = field(default_factory=dict)
+    _repeating: set[asyncio.Task[None]] = field(default_factory=set)
     _socket: ClientConnection | None = None
 
     async def stay(self) -> None:
@@ -60,6 +61,8 @@ class Client:
                 delay = min(BACKOFF[1], delay * 2)
                 self.tally.reconnects += 1
         finally:
+            for task in self._repeating:
+                task.cancel()
             if self._socket:
                 await self._socket.close()
 
@@ -119,6 +122,8 @@ class Client:
             self._acknowledged(str(frame.get("cid")), int(frame.get("seq", 0)))
         elif kind == "error" and frame.get("code") == "unauthorized":
             self.refused = "unauthorized"
+        elif kind == "error" and isinstance(later := frame.get("retry_after_ms"), int | float):
+            self._repeat(str(frame.get("cid")), later / 1000)
 
     async def _follow(self, old: ClientConnection, later: float) -> ClientConnection | None:
         """Make before break: the old connection is listened to until the new one has told the history."""
@@ -144,6 +149,18 @@ class Client:
         if self._socket and self.welcomed.is_set():
             await self._write(self._socket, cid, text)
         return cid
+
+    def _repeat(self, cid: str, later: float) -> None:
+        """Says again what could not be taken now, as the server asks for: after `later` seconds."""
+
+        async def repeat() -> None:
+            await asyncio.sleep(later)
+            if self._socket and cid in self._pending:
+                await self._write(self._socket, cid, self._pending[cid])
+
+        task = asyncio.create_task(repeat())
+        self._repeating.add(task)
+        task.add_done_callback(self._repeating.discard)
 
     async def _write(self, socket: ClientConnection, cid: str, text: str) -> None:
         from websockets.exceptions import ConnectionClosed

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 ASK_EVERY = 0.05
 SAY_EVERY = 0.2
-SETTLE = 3.0
-"""Seconds that messages under way get to arrive before they count as lost."""
+SETTLE = 10.0
+"""Seconds that messages under way get to arrive before they count as lost: a store may take 5, and who is refused waits 2."""
 BEFORE, AFTER = 0.5, 0.25
 """Seconds from the start in which everybody should have an answer before a switch; for which they go on after it at least."""
 ROOM = "chatops-probe"
@@ -52,6 +52,8 @@ class Requests:
 
 class Probe:
     """Clients against one public address, from `start` to `stop`."""
+
+    settle = SETTLE
 
     def __init__(self, url: str, app: App, clients: int = 3, authority: Path | None = None) -> None:
         self._health = url + app.health
@@ -101,7 +103,7 @@ class Probe:
 
     async def _settle(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE):
+            async with asyncio.timeout(self.settle):
                 while self._lost():
                     self._tally.arrived.clear()
                     await self._tally.arrived.wait()

@@ -21,12 +21,13 @@ APP = App("chat", Path("/x"), websocket="/ws")
 
 
 class Room:
-    """A chat server of one room; `lose`, `double` and `down` make it worse."""
+    """A chat server of one room; `lose`, `double`, `down` and `busy` (each message is refused once) make it worse."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.members: set[ServerConnection] = set()
-        self.lose = self.double = self.down = self.forget = False
+        self.refused: set[str] = set()
+        self.lose = self.double = self.down = self.busy = False
 
     async def connection(self, socket: ServerConnection) -> None:
         hello = json.loads(await socket.recv())
@@ -41,6 +42,10 @@ class Room:
             self.members.discard(socket)
 
     async def take(self, socket: ServerConnection, frame: dict[str, Any]) -> None:
+        if self.busy and frame["cid"] not in self.refused:
+            self.refused.add(frame["cid"])
+            error = {"type": "error", "code": "unavailable", "cid": frame["cid"], "retry_after_ms": 100}
+            return await socket.send(json.dumps(error))
         known = next((one for one in self.messages if one["cid"] == frame["cid"]), None)
         copies = 2 if self.double else 1
         for _ in range(copies if known is None or self.double else 0):
@@ -75,6 +80,7 @@ def felt(trouble: str = "", seconds: float = 1.2) -> tuple[Impact | None, Probe]
     async def run() -> tuple[Impact | None, Probe]:
         async with chat() as (room, url, _):
             probe = Probe(url, APP)
+            probe.settle = 2.0
             await probe.start()
             await asyncio.sleep(seconds / 2)
             if trouble == "drain":
@@ -98,6 +104,13 @@ def test_a_good_chat_feels_good() -> None:
     assert impact.messages >= 6
     assert (impact.failed, impact.lost, impact.doubled, probe.reconnects) == (0, 0, 0, 0)
     assert set(probe.latencies()["messages"]) == {"p50", "p95", "p99", "max"}
+
+
+def test_what_a_server_can_t_take_now_is_said_again() -> None:
+    impact, probe = felt("busy")
+    assert impact
+    assert impact.messages >= 6
+    assert (impact.failed, impact.lost, impact.doubled, probe.reconnects) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("trouble", ["drain", "cut"])

@@ -11,7 +11,10 @@ export function createHealth(chat) {
   const lag = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   lag.enable()
   setInterval(() => lag.reset(), LAG_WINDOW_MS).unref()
-  const status = () => (chat.stopping || !store.dependency.up ? 'fail' : bus?.dependency.up === false ? 'warn' : 'pass')
+  const status = () => {
+    if (chat.stopping || !store.dependency.up) return 'fail'
+    return [store, bus].some((part) => part && part.dependency.status !== 'pass') ? 'warn' : 'pass'
+  }
   const details = () => ({
     releaseId: release,
     serviceId: 'chat',
@@ -28,7 +31,8 @@ export function createHealth(chat) {
   return (isFull) => ({ status: status(), release, ...(isFull && details()) })
 }
 
-function check({ name, kind, up, milliseconds, output, time }, otherwise) {
-  const seen = { status: up ? 'pass' : otherwise, observedValue: milliseconds, observedUnit: 'ms', output, time }
+/** `worst`: how bad it is for the chat when this one is away. */
+function check({ name, kind, status, milliseconds, output, time }, worst) {
+  const seen = { status: status === 'fail' ? worst : status, observedValue: milliseconds, observedUnit: 'ms', output, time }
   return { [`${name}:responseTime`]: [{ componentId: kind, componentType: 'datastore', ...seen }] }
 }

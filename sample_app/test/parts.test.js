@@ -98,7 +98,7 @@ test('a batch that fails is refused, and so is everything while the store is awa
   await assert.rejects(writer(async () => assert.fail('not asked'), false).writer.submit({}), { code: 'unavailable' })
 })
 
-test('a dependency is as its last call was, and down while one hangs', async (t) => {
+test('a dependency is as its last call was, and slow while one takes long', async (t) => {
   const lines = []
   const log = { info: ({ dependency }) => lines.push(`${dependency} up`), warn: ({ output }) => lines.push(output) }
   const observed = []
@@ -111,10 +111,14 @@ test('a dependency is as its last call was, and down while one hangs', async (t)
   const { promise, resolve } = Promise.withResolvers()
   const hanging = dependency.ask('ping', () => promise)
   t.mock.timers.tick(1000)
-  assert.equal(dependency.up, false)
+  assert.deepEqual([dependency.status, dependency.up], ['warn', true])
   resolve()
   await hanging
-  assert.equal(dependency.up, true)
-  assert.deepEqual(lines, ['redis up', 'refused', 'redis up', 'no answer in 1000 ms', 'redis up'])
-  assert.deepEqual(observed, [1, 'ping', 0, 'ping', 1, 'ping', 0, 1, 'ping'])
+  assert.deepEqual([dependency.status, dependency.up], ['pass', true])
+  await assert.rejects(dependency.ask('ping', async () => { throw new Error('gone') }), /gone/)
+  const again = dependency.ask('ping', async () => t.mock.timers.tick(1000))
+  assert.deepEqual([dependency.status, dependency.up], ['fail', false])
+  await again
+  assert.deepEqual(lines, ['redis up', 'refused', 'redis up', 'no answer in 1000 ms', 'redis up', 'gone', 'redis up'])
+  assert.deepEqual(observed, [1, 'ping', 0, 'ping', 1, 'ping', 0, 1, 'ping', 0, 'ping', 1, 'ping'])
 })

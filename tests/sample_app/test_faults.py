@@ -155,6 +155,31 @@ def test_postgres_hangs_and_goes_on(folder: Path, postgres: Server) -> None:
         asyncio.run(through(chats, trouble))
 
 
+def test_a_database_that_takes_long_refuses_nobody(folder: Path, postgres: Server) -> None:
+    """Also not those who wait for one of its connections, for a stall of three seconds."""
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line:
+            signal_family(postgres.process.pid, signal.SIGSTOP)
+            ends = asyncio.get_running_loop().call_later(3, signal_family, postgres.process.pid, signal.SIGCONT)
+            try:
+                first = await line.say("meanwhile")
+                reads = [asyncio.to_thread(chat.get, "/api/rooms/x/messages") for _ in range(6)]
+                reading = asyncio.gather(*reads)
+                await asyncio.to_thread(wait_for, [chat], "warn")
+                assert (await asyncio.to_thread(chat.get, "/health"))[0].status == 200
+                second = await line.say("and this")
+                assert [(await line.next("ack"))["cid"] for _ in range(2)] == [first, second]
+                assert {answer.status for answer, _ in await reading} == {200}
+            finally:
+                ends.cancel()
+                signal_family(postgres.process.pid, signal.SIGCONT)
+
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        asyncio.run(session(chat))
+        wait_for([chat], "pass")
+
+
 def test_sends_are_refused_with_a_retry_time_while_the_store_is_away(folder: Path, postgres: Server) -> None:
     async def session(chat: Chat) -> None:
         async with join(chat.socket) as line:

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -211,6 +212,38 @@ def test_two_users_of_one_change_hand_the_lock_over_and_nobody_comes_in_between(
 
     said = [event.line for event in asyncio.run(both()) if isinstance(event, StepOutput)]
     assert said == ["as root", *["as the app", "as root again"] * 3]
+    until_free(PurePosixPath(tmp_path))
+
+
+def test_the_lock_says_whose_it_is_at_any_moment_of_a_handover(server: Sshd, tmp_path: Path) -> None:
+    """Who comes next looks while the other still writes; it took an empty file for somebody else's lock."""
+    root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))
+    first = replace(program(root, "echo as root", phase="provision"), lock=lock)
+    second = replace(program(app, "echo as the app"), lock=lock)
+    done = threading.Event()
+
+    def watch() -> int:
+        """How often the lock was nobody's."""
+        with Path(lock).open("rb") as file:
+            gaps = 0
+            while not done.is_set():
+                gaps += b"ana@laptop" not in os.pread(file.fileno(), 4096, 0)
+            return gaps
+
+    async def go() -> int:
+        reach = Reach(server.host)
+        one = carrier(reach)
+        events = [event async for event in one.phase(first)]
+        watching = asyncio.create_task(asyncio.to_thread(watch))
+        for _ in range(5):
+            events += [event async for event in one.phase(second)]
+            events += [event async for event in one.phase(first)]
+        done.set()
+        await one.release()
+        await reach.close()
+        return await watching
+
+    assert asyncio.run(go()) == 0
     until_free(PurePosixPath(tmp_path))
 
 

@@ -21,7 +21,7 @@ export class PostgresDriver {
       connectionString: url,
       ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
       max: 4,
-      connectionTimeoutMillis: 2000,
+      connectionTimeoutMillis: TIMEOUT_MS, // also how long a call waits for one of the connections
       query_timeout: TIMEOUT_MS,
       statement_timeout: TIMEOUT_MS,
       idle_in_transaction_session_timeout: TIMEOUT_MS,

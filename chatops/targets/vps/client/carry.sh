@@ -72,8 +72,9 @@ other() {
   exit 6
 }
 # Whether the lock goes from one user of a change to the other just now: nobody else may come in between.
+# That is the last line. A change only adds lines: who of it comes next must find its name there at any moment.
 handed() {
-  at=$(sed -n 's/^handed \([0-9]*\)$/\1/p' "$lock" 2>/dev/null)
+  at=$(sed -n '$s/^handed \([0-9]*\)$/\1/p' "$lock" 2>/dev/null)
   [ "${at:-0}" -gt "$(($(date +%s) - 2))" ]
 }
 ours() { grep -qsF "$run" "$lock"; }
@@ -95,7 +96,7 @@ if [ -n "$again" ] && grep -qsF "\"event\":\"phase\",\"run\":\"$run\",\"part\":$
 elif [ -n "$again" ]; then
   flock -w 15 9 || locked
   ours || other
-  printf '%s\n' "$holder" >"$lock"
+  echo taken >>"$lock"
   if grep -qsF "\"run\":\"$run\"" "$journal"; then note joined ',"started":false'; else fresh; fi
 else
   flock -w 0.3 9 || locked # somebody may be looking whether it is held
@@ -113,7 +114,7 @@ while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   case $1 in
     carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
     stop) : >"$state/stop" ;;
-    hand) printf '%s\nhanded %s\n' "$holder" "$(date +%s)" >"$lock" && break ;;
+    hand) echo "handed $(date +%s)" >>"$lock" && break ;;
     leave) break ;;
   esac
 done
