@@ -35,7 +35,7 @@ export function stopOnSignal(chat, servers) {
 async function stop(chat, servers, signal) {
   const { log, clients } = chat
   const end = (message) => {
-    log.info({ connections: clients.size, seconds_stopping: (performance.now() - started) / 1000 }, message)
+    log.info({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 }, message)
     process.exit(0)
   }
   const started = performance.now()
