@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 
-from chatops.errors import TargetError
+from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.pm2 import SCRIPTS, Layout
@@ -79,12 +79,15 @@ class LocalTarget:
         return plan(self._site()[0], self._block.port, state, goal)
 
     async def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
-        """Does one phase; the first takes the lock, the last gives it back."""
+        """Does one phase; the first takes the lock, the last gives it back; one that failed keeps it for the way back."""
         self._carrier = carrier = self._carrier or await self._carry(plan)
         try:
             async with aclosing(carrier.phase(plan, phase)) as events:
                 async for event in events:
                     yield event
+        except (StepFailed, Unhealthy, Interrupted):
+            carrier.go_on()
+            raise
         except BaseException:
             self._let_go()
             raise
@@ -153,7 +156,8 @@ class LocalTarget:
         return doctor.findings(self._root, self._block, await self.inspect())
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
-        """One line in `state/history.ndjson`."""
+        """Gives the lock back, and writes one line in `state/history.ndjson`."""
+        self._let_go()
         path = Path(self._layout.state) / "history.ndjson"
         if path.parent.is_dir() and not isinstance(plan.goal, Remove):
             entry = {"what": type(plan.goal).__name__.lower(), "who": who(), **plain(finished)}

@@ -75,6 +75,10 @@ class Carrier:
         (self.state / "stop").unlink(missing_ok=True)
         (self.state / "journal.ndjson").write_bytes(b"")
 
+    def go_on(self) -> None:
+        """Forgets that the program was asked to stop: what follows is the way back, under the same lock."""
+        (self.state / "stop").unlink(missing_ok=True)
+
     def release(self) -> None:
         """Gives the lock back, as far as we hold it; a program that still runs keeps it."""
         if self._lock:
