@@ -8,27 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
+from tests.e2e.yard import PACKAGES, Yard, harm
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def image(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A host on which the chat was deployed."""
-    return provisioned(rig, mirror, tmp_path_factory.mktemp("yard"))
-
-
-@pytest.fixture
-def yard(rig: Rig, mirror: Mirror, image: str, tmp_path: Path) -> Iterator[Yard]:
-    """A project whose host has the chat."""
-    with rig.borrowed(image) as host:
-        made = Yard(tmp_path, [host], mirror)
-        made.served()
-        yield made
 
 
 @pytest.fixture
@@ -105,13 +90,9 @@ def test_scale_restart_and_reboot(yard: Yard) -> None:
 
 def test_a_release_that_does_not_start_changes_nothing(yard: Yard) -> None:
     release = yard.health()["release"]
-    server = yard.folder / "app" / "server.js"
-    text = server.read_text()
-    server.write_text("console.error('no settings'); process.exit(3)\n")
-    finished = yard.deploy(code=5)
+    finished = yard.deploy_dead("console.error('no settings'); process.exit(3)\n")
     assert harm(finished) == {}
     assert yard.health()["release"] == release
-    server.write_text(text)
     assert not yard.deploy()["changed"]
 
 

@@ -5,29 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.yard import Yard, harm, provisioned
-from tests.rig.mirror import Mirror
+from tests.e2e.yard import Yard, harm
 from tests.rig.rig import Rig
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 BULK = 3_000_000
-
-
-@pytest.fixture
-def yard(rig: Rig, mirror: Mirror, tmp_path: Path) -> Iterator[Yard]:
-    """A project whose host has the chat."""
-    with rig.borrowed(provisioned(rig, mirror, tmp_path)) as host:
-        (place := tmp_path / "yard").mkdir()
-        made = Yard(place, [host], mirror)
-        made.served()
-        yield made
 
 
 def steps(events: list[dict[str, Any]]) -> list[str]:
@@ -78,11 +65,7 @@ def test_releases_have_states_and_pm2_knows_those_that_run(yard: Yard) -> None:
     oldest = yard.health()["release"]
     warm = [yard.change("a"), yard.deploy()["release"]][1]
     current = [yard.change("b"), yard.deploy()["release"]][1]
-    server = yard.folder / "app" / "server.js"
-    text = server.read_text()
-    server.write_text("process.exit(3)\n")
-    broken = yard.deploy(code=5)["release"]
-    server.write_text(text)
+    broken = yard.deploy_dead()["release"]
 
     states = {kept["id"]: kept["state"] for kept in yard.json("releases", "vps")["releases"]}
     assert states == {current: "current", warm: "warm", oldest: "kept", broken: "bad"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.yard import Yard, provisioned
+from tests.e2e.yard import Yard
 from tests.rig.host import Host
 from tests.rig.link import Link
 from tests.rig.mirror import Mirror
@@ -31,9 +31,9 @@ class Far(Yard):
 
 
 @pytest.fixture(scope="module")
-def far(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
-    image = provisioned(rig, mirror, tmp_path_factory.mktemp("yard"))
-    with rig.borrowed(image) as host, rig.link(host) as Far.wire:
+def far(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    """A project whose host has the chat, behind a link."""
+    with rig.borrowed(chat_image) as host, rig.link(host) as Far.wire:
         made = Far(tmp_path_factory.mktemp("far"), [host], mirror)
         made.chatops("deploy", "vps", "--yes")
         yield made

@@ -117,11 +117,7 @@ def test_every_change_is_in_the_history(kept_yard: Yard) -> None:
 def test_a_bad_release_is_marked_and_passed_over(kept_yard: Yard) -> None:
     kept_yard.change(f"good {time.time()}")
     good = kept_yard.deploy()["release"]
-    server = kept_yard.folder / "app" / "server.js"
-    text = server.read_text()
-    server.write_text("process.exit(3)\n")
-    bad = kept_yard.deploy(code=5)["release"]
-    server.write_text(text)
+    bad = kept_yard.deploy_dead()["release"]
     states = {one["id"]: one["state"] for one in kept_yard.json("releases", "vps")["releases"]}
     assert (states[bad], states[good]) == ("bad", "current")
     kept_yard.change(f"better {time.time()}")
