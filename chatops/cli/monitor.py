@@ -93,7 +93,7 @@ class Watched:
             self._http = await self._stack.enter_async_context(client(state.url, state.authority))
         if not self._warm and not (first := await sample(self._http, self._url, self.target.name)).ok:
             return first
-        self._warm = True  # the first look paid for imports and the connection: it counts only when it fails
+        self._warm = True  # the first look paid for imports: it counts only when it fails
         return await sample(self._http, self._url, self.target.name)
 
     async def act(self, goal: Goal) -> AsyncGenerator[Event, None]:

@@ -1,5 +1,6 @@
 // The gate before the switch: every worker must answer well N times in a row, with the release it should have,
-// and complete a WebSocket handshake. One that has handed its clients over is told first that it may have some again. Says why it does not, with the last lines that the worker wrote.
+// and complete a WebSocket handshake. One that has handed its clients over is told first that it may have some again.
+// Says why a worker does not pass, with the last lines that it wrote.
 // usage: gate.cjs GATE.json   {health, websocket|null, release, answers, seconds, workers: [{name, socket, ops, record, logs: [..]}]}
 'use strict'
 const fs = require('node:fs')

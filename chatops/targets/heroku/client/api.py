@@ -40,7 +40,6 @@ class Api:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.calls = 0
         self._plain: dict[bool, httpx.AsyncClient] = {}
         self.http = httpx.AsyncClient(
             base_url=access.base,
@@ -153,7 +152,6 @@ class Api:
     async def _try(
         self, method: str, path: str, content: bytes, headers: Mapping[str, str]
     ) -> httpx.Response | httpx.TransportError:
-        self.calls += 1
         try:
             answer = await self.http.request(method, path, content=content or None, headers=headers)
         except httpx.TransportError as error:
