@@ -10,7 +10,7 @@ export class Presence {
   #said = '{}'
   #until = Infinity
 
-  constructor({ store, config }, fanout) {
+  constructor({ store, config, fanout }) {
     Object.assign(this, { store, fanout, instance: config.instance })
   }
 
@@ -32,7 +32,7 @@ export class Presence {
   async #say(rooms, now) {
     const text = JSON.stringify(rooms)
     if (text === this.#said && now < this.#until) return
-    await this.store.announce(this.instance, rooms, now, now + LIFE_MS)
+    await this.store.announce(this.instance, rooms, now + LIFE_MS)
     this.#said = text
     this.#until = now + REFRESH_MS
   }

@@ -19,20 +19,20 @@ export class Room {
   #reading = undefined
   #stale = false
 
-  constructor(name, store, fanout, log) {
-    Object.assign(this, { name, store, fanout, log })
+  constructor(name, { store, fanout, metrics, log }) {
+    Object.assign(this, { name, store, fanout, metrics, log })
   }
 
-  /** Take messages numbered from `first` on; whatever came before is skipped, and a hole is read from the store. */
-  offer({ first, texts, committed }) {
-    if (this.last === undefined || first > this.last + 1) this.catchUp()
-    else this.#accept(texts.slice(this.last + 1 - first), committed)
+  /** Take rows that were `committed` then (ms since 1970); those that were taken before are skipped, a hole is read. */
+  offer(rows, committed) {
+    if (this.last === undefined || rows[0].seq > this.last + 1) this.catchUp()
+    else this.#accept(rows, committed)
   }
 
   /** Read on in the store until nothing newer is there, one reader at a time; resolves to whether that succeeded. */
   catchUp() {
     this.#stale = true
-    this.#reading ??= this.#readAll().finally(() => { this.#reading = undefined })
+    this.#reading ??= this.#readAll()
     return this.#reading
   }
 
@@ -42,14 +42,15 @@ export class Room {
     if (newest !== last) this.catchUp()
   }
 
-  /** Give a client what it is missing after `after`, and everything from now on; {count, outcome} of that. */
+  /** Give a client what it is missing after `after`, and everything from now on. */
   admit(client, after) {
     this.fanout.flushRoom(this)
     const { messages, reset } = this.#since(after)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
     const replayed = after !== null && messages.length > 0
-    return { count: messages.length, outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' }
+    this.metrics.resumes.inc({ outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' })
+    this.metrics.resumeMessages.inc(messages.length)
   }
 
   /** A frame that is not kept, such as `typing`. */
@@ -65,6 +66,8 @@ export class Room {
     } catch (error) {
       this.log.debug({ error: error.message }, 'room not read')
       return false
+    } finally {
+      this.#reading = undefined
     }
   }
 
@@ -73,8 +76,7 @@ export class Room {
     if (this.last === undefined) return this.#begin(await this.store.read(this.name, null, TAIL))
     const rows = await this.store.read(this.name, this.last, TAIL)
     this.#stale ||= rows.length === TAIL
-    const fresh = rows.filter(({ seq }) => seq > this.last)
-    if (fresh.length > 0) this.#accept(fresh.map(encodeMessage), Date.parse(fresh[0].time))
+    this.#accept(rows, Date.parse(rows[0]?.time))
   }
 
   /** Where there are members already, they have seen messages that the store has lost. */
@@ -84,7 +86,8 @@ export class Room {
     for (const member of this.members) member.history(encodeHistory(this.name, this.#tail.slice(-PAGE), true))
   }
 
-  #accept(texts, committed) {
+  #accept(rows, committed) {
+    const texts = rows.filter(({ seq }) => seq > this.last).map(encodeMessage)
     if (texts.length === 0) return
     this.last += texts.length
     this.#tail.push(...texts)

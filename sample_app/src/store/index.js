@@ -14,13 +14,16 @@ const SCHEMA = [
 
 /** Lists travel as JSON, which `each` turns into rows, so that a statement is the same for any number of items. */
 const statements = (each) => ({
-  // Takes the lock of each room's row, and answers its newest seq, which only ever grows.
+  // Takes the lock of each room's row, whose `seq` only ever grows.
   lock: `INSERT INTO rooms (name, seq) SELECT DISTINCT value->>'room', 0 FROM ${each}($1) WHERE TRUE ORDER BY 1
-    ON CONFLICT (name) DO UPDATE SET seq = rooms.seq RETURNING name, seq`,
-  known: `SELECT room, sender, cid, seq FROM messages WHERE (room, sender, cid) IN
-    (SELECT value->>'room', value->>'sender', value->>'cid' FROM ${each}($1))`,
-  insert: `INSERT INTO messages (room, seq, sender, cid, text, time) SELECT value->>'room',
-    CAST(value->>'seq' AS BIGINT), value->>'sender', value->>'cid', value->>'text', value->>'time' FROM ${each}($1)`,
+    ON CONFLICT (name) DO UPDATE SET seq = rooms.seq`,
+  // Dense numbers, in the order of `position`, for the first entry of each cid that is not there yet.
+  insert: `INSERT INTO messages (room, seq, sender, cid, text, time)
+    SELECT name, seq + row_number() OVER (PARTITION BY name ORDER BY position), sender, cid, text, $2
+    FROM (${given(each)}) AS given JOIN rooms ON name = room WHERE turn = 1 AND NOT EXISTS (SELECT 1 FROM messages AS old
+      WHERE (old.room, old.sender, old.cid) = (given.room, given.sender, given.cid))`,
+  stored: `SELECT messages.*, turn > 1 OR messages.seq <= rooms.seq AS duplicate FROM (${given(each)}) AS given
+    JOIN messages USING (room, sender, cid) JOIN rooms ON name = room ORDER BY position`,
   advance: `UPDATE rooms SET seq = (SELECT max(seq) FROM messages WHERE room = name)
     WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
   // Numbers are dense: the newest `limit` are those above the last one less `limit`.
@@ -32,6 +35,12 @@ const statements = (each) => ({
     ON CONFLICT (instance) DO UPDATE SET rooms = excluded.rooms, expires = excluded.expires`,
   present: 'SELECT rooms FROM processes WHERE instance <> $1 AND expires > $2',
 })
+
+/** The entries as rows; `turn` counts those that share room, sender and cid. */
+const given = (each) => `SELECT room, sender, cid, text, position,
+  row_number() OVER (PARTITION BY room, sender, cid ORDER BY position) AS turn
+  FROM (SELECT value->>'room' AS room, value->>'sender' AS sender, value->>'cid' AS cid, value->>'text' AS text,
+    CAST(value->>'position' AS INTEGER) AS position FROM ${each}($1)) AS entry`
 
 /**
  * A row is {room, seq, sender, cid, text, time}. Every call rejects while the database is away.
@@ -46,26 +55,26 @@ export class Store {
     Object.assign(this, { driver, dependency, sql: statements(driver.each) })
   }
 
-  /** Make the tables, the first time. */
+  /** Make the tables, and forget the processes that have died, the first time. */
   async open() {
     if (this.#isOpen) return
     await this.#transaction('open', async (query) => {
       for (const sql of [...this.driver.beforeSchema, ...SCHEMA]) await query(sql)
+      await query(this.sql.forget, [Date.now()])
     })
     this.#isOpen = true
   }
 
   /** Store {room, sender, cid, text} entries in one transaction: {results: [{seq, duplicate}], rows: what is new}. */
   append(entries) {
+    const list = JSON.stringify(entries.map((entry, position) => ({ ...entry, position })))
     return this.#transaction('append', async (query) => {
-      const given = JSON.stringify(entries)
-      const locked = await query(this.sql.lock, [given])
-      const numbered = number(entries, locked, await query(this.sql.known, [given]))
-      if (numbered.rows.length > 0) {
-        await query(this.sql.insert, [JSON.stringify(numbered.rows)])
-        await query(this.sql.advance, [given])
-      }
-      return numbered
+      await query(this.sql.lock, [list])
+      await query(this.sql.insert, [list, new Date().toISOString()])
+      const stored = await query(this.sql.stored, [list])
+      await query(this.sql.advance, [list])
+      const results = stored.map(({ seq, duplicate }) => ({ seq, duplicate: Boolean(duplicate) }))
+      return { results, rows: stored.filter(({ duplicate }) => !duplicate) }
     })
   }
 
@@ -81,11 +90,8 @@ export class Store {
   }
 
   /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
-  announce(instance, rooms, now, expires) {
-    return this.#transaction('announce', async (query) => {
-      await query(this.sql.forget, [now])
-      await query(this.sql.announce, [instance, JSON.stringify(rooms), expires])
-    })
+  announce(instance, rooms, expires) {
+    return this.#query('announce', this.sql.announce, [instance, JSON.stringify(rooms), expires])
   }
 
   /** What all processes but `instance` have said last: [{room: [names]}]. */
@@ -117,26 +123,4 @@ export class Store {
 export function createStore({ databaseUrl, onHeroku, dataDirectory }, { metrics, log }) {
   const driver = databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory)
   return new Store(driver, new Dependency('store', driver.name, metrics.storeSeconds, { metrics, log }))
-}
-
-/** Numbers are dense per room, and a repeated cid gets the number of its first time; the rooms' locks are held. */
-function number(entries, locked, known) {
-  const time = new Date().toISOString()
-  const last = new Map(locked.map(({ name, seq }) => [name, seq]))
-  const seqs = new Map(known.map((row) => [key(row), row.seq]))
-  const rows = []
-  const results = entries.map((entry) => {
-    const stored = seqs.get(key(entry))
-    if (stored !== undefined) return { seq: stored, duplicate: true }
-    const seq = last.get(entry.room) + 1
-    last.set(entry.room, seq)
-    seqs.set(key(entry), seq)
-    rows.push({ ...entry, seq, time })
-    return { seq, duplicate: false }
-  })
-  return { results, rows }
-}
-
-function key({ room, sender, cid }) {
-  return JSON.stringify([room, sender, cid])
 }
