@@ -1,9 +1,11 @@
-// One room in one process: its members here, the newest messages, and how far this process has read the store.
+// One room in one process: its members, the newest messages, how far this process has read the store, and who is told what.
 import { encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
 const TAIL = 500
 const PAGE = 50
+const SHOWN = 100
+const QUIET_MS_PER_MEMBER = 2
 
 export class Room {
   members = new Set()
@@ -11,10 +13,11 @@ export class Room {
   outgoingSince = undefined
   /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
-  /** Who is in it in other processes, the presence frame that was told last, and until when (ms since 1970) it will do. */
+  /** The names of who is in it in other processes. */
   elsewhere = []
-  presence = undefined
-  quietUntil = 0
+  /** The presence frame that was told last, and until when (ms since 1970) it will do. */
+  #told = undefined
+  #quietUntil = 0
   #tail = []
   #reading = undefined
   #stale = false
@@ -42,12 +45,14 @@ export class Room {
     if (newest !== last) this.catchUp()
   }
 
-  /** Give a client what it is missing after `after`, and everything from now on. */
+  /** Give a client what it is missing after `after`, who is here, and everything from now on. */
   admit(client, after) {
     this.fanout.flushRoom(this)
     const { messages, reset } = this.#since(after)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
+    // In a large room what the others were told last will do.
+    client.write(encodeFrame((this.members.size > SHOWN && this.#told) || this.#presence()))
     const replayed = after !== null && messages.length > 0
     this.metrics.resumes.inc({ outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' })
     this.metrics.resumeMessages.inc(messages.length)
@@ -57,6 +62,26 @@ export class Room {
   whisper(text, except) {
     const bytes = encodeFrame(text)
     for (const member of this.members) if (member !== except) member.write(bytes)
+  }
+
+  /** The names of who is in it in this process. */
+  names() {
+    return [...new Set(this.members.values().map(({ name }) => name))]
+  }
+
+  /** Tell the members who is in it, where that has changed; the larger a room, the rarer: about 500 frames a second. */
+  tell(now) {
+    if (now < this.#quietUntil) return
+    const text = this.#presence()
+    if (text === this.#told) return
+    this.#told = text
+    this.#quietUntil = now + this.members.size * QUIET_MS_PER_MEMBER
+    this.fanout.push(this, [text])
+  }
+
+  #presence() {
+    const all = [...new Set([...this.names(), ...this.elsewhere])]
+    return JSON.stringify({ type: 'presence', room: this.name, members: all.sort().slice(0, SHOWN), total: all.length })
   }
 
   async #readAll() {

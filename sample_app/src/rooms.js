@@ -1,16 +1,20 @@
 // The rooms this process serves: joined by clients, fed by commits and hints, kept honest by a look at the store.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Presence } from './presence.js'
 import { Room } from './room.js'
 
 const RETRY_MS = 500
 const TYPING_MAX = 100
+const REFRESH_MS = 15_000
+const LIFE_MS = 45_000
 
 export class Rooms {
   all = new Map()
+  /** Who this process has said is in its rooms, and until when (ms since 1970) it need not say it again. */
+  #said = '{}'
+  #saidUntil = Infinity
 
   constructor(chat) {
-    Object.assign(this, { chat, presence: new Presence(chat) })
+    this.chat = chat
   }
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
@@ -21,9 +25,7 @@ export class Rooms {
     // A client that has seen more than this process must not be told to start over.
     while ((room.last === undefined || after > room.last) && !(await room.catchUp())) await sleep(RETRY_MS)
     if (this.all.get(name) !== room) return this.join(client, name, after)
-    if (!client.rooms.has(name)) return
-    room.admit(client, after)
-    this.presence.greet(client, room)
+    if (client.rooms.has(name)) room.admit(client, after)
   }
 
   leave(client, name) {
@@ -69,10 +71,26 @@ export class Rooms {
     for (const [room, last] of before) room.compare(lasts.get(room.name) ?? 0, last)
   }
 
-  /** Forget the rooms that nobody is in, and tell the members of the others who is. */
+  /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
+    const now = Date.now()
     for (const { name, members } of this.#loaded()) if (members.size === 0) this.all.delete(name)
-    await this.presence.pulse(this.#loaded())
+    const rooms = this.#loaded()
+    await this.#announce(Object.fromEntries(rooms.map((room) => [room.name, room.names()])), now)
+    const elsewhere = await this.chat.store.present(this.chat.config.instance, now)
+    for (const room of rooms) {
+      room.elsewhere = elsewhere.flatMap((process) => process[room.name] ?? [])
+      room.tell(now)
+    }
+  }
+
+  /** Only when it has changed, and before the other processes forget it. */
+  async #announce(rooms, now) {
+    const text = JSON.stringify(rooms)
+    if (text === this.#said && now < this.#saidUntil) return
+    await this.chat.store.announce(this.chat.config.instance, rooms, now + LIFE_MS)
+    this.#said = text
+    this.#saidUntil = now + REFRESH_MS
   }
 
   #loaded() {
