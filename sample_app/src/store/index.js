@@ -19,11 +19,10 @@ const statements = (each) => ({
     ON CONFLICT (name) DO UPDATE SET seq = rooms.seq`,
   // Dense numbers, in the order of `position`, for the first entry of each cid that is not there yet.
   insert: `INSERT INTO messages (room, seq, sender, cid, text, time)
-    SELECT name, seq + row_number() OVER (PARTITION BY name ORDER BY position), sender, cid, text, $2
-    FROM (${given(each)}) AS given JOIN rooms ON name = room WHERE turn = 1 AND NOT EXISTS (SELECT 1 FROM messages AS old
-      WHERE (old.room, old.sender, old.cid) = (given.room, given.sender, given.cid))`,
-  stored: `SELECT messages.*, turn > 1 OR messages.seq <= rooms.seq AS duplicate FROM (${given(each)}) AS given
-    JOIN messages USING (room, sender, cid) JOIN rooms ON name = room ORDER BY position`,
+    SELECT room, seq + row_number() OVER (PARTITION BY room ORDER BY position), sender, cid, text, $2
+    FROM (${given(each)}) AS given JOIN rooms ON name = room WHERE turn = 1 AND known IS NULL`,
+  numbers: `SELECT known AS seq, turn > 1 OR known <= seq AS duplicate
+    FROM (${given(each)}) AS given JOIN rooms ON name = room ORDER BY position`,
   advance: `UPDATE rooms SET seq = (SELECT max(seq) FROM messages WHERE room = name)
     WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
   // Numbers are dense: the newest `limit` are those above the last one less `limit`.
@@ -36,9 +35,9 @@ const statements = (each) => ({
   present: 'SELECT rooms FROM processes WHERE instance <> $1 AND expires > $2',
 })
 
-/** The entries as rows; `turn` counts those that share room, sender and cid. */
-const given = (each) => `SELECT room, sender, cid, text, position,
-  row_number() OVER (PARTITION BY room, sender, cid ORDER BY position) AS turn
+/** The entries as rows; `turn` counts those that share room, sender and cid, `known` is their number if they have one. */
+const given = (each) => `SELECT entry.*, row_number() OVER (PARTITION BY room, sender, cid ORDER BY position) AS turn,
+    (SELECT seq FROM messages WHERE (room, sender, cid) = (entry.room, entry.sender, entry.cid)) AS known
   FROM (SELECT value->>'room' AS room, value->>'sender' AS sender, value->>'cid' AS cid, value->>'text' AS text,
     CAST(value->>'position' AS INTEGER) AS position FROM ${each}($1)) AS entry`
 
@@ -68,13 +67,15 @@ export class Store {
   /** Store {room, sender, cid, text} entries in one transaction: {results: [{seq, duplicate}], rows: what is new}. */
   append(entries) {
     const list = JSON.stringify(entries.map((entry, position) => ({ ...entry, position })))
+    const time = new Date().toISOString()
     return this.#transaction('append', async (query) => {
       await query(this.sql.lock, [list])
-      await query(this.sql.insert, [list, new Date().toISOString()])
-      const stored = await query(this.sql.stored, [list])
+      await query(this.sql.insert, [list, time])
+      const numbers = await query(this.sql.numbers, [list])
       await query(this.sql.advance, [list])
-      const results = stored.map(({ seq, duplicate }) => ({ seq, duplicate: Boolean(duplicate) }))
-      return { results, rows: stored.filter(({ duplicate }) => !duplicate) }
+      const results = numbers.map(({ seq, duplicate }) => ({ seq, duplicate: Boolean(duplicate) }))
+      const rows = entries.map((entry, position) => ({ ...entry, seq: results[position].seq, time }))
+      return { results, rows: rows.filter((row, position) => !results[position].duplicate) }
     })
   }
 
