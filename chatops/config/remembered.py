@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from chatops import __version__
+from chatops.cachefolder import cache
 
 _CODE = Path(__file__).parents[1]
 _SLOTS = 64
@@ -45,7 +44,7 @@ def remember(file: Path, content: bytes, meaning: Any) -> None:
 
 def _slot(file: Path) -> Path:
     number = hashlib.sha256(os.fsencode(file)).digest()[0] % _SLOTS
-    return user_cache_path("chatops") / "files" / f"{number:02}"
+    return cache() / "files" / f"{number:02}"
 
 
 def _key(file: Path, content: bytes) -> bytes:
