@@ -236,9 +236,10 @@ def test_what_a_power_cut_left_of_an_installation_is_taken_away(tiny: Place, fol
     """A young one may be another project's, which goes on."""
     tiny.env |= {"CHATOPS_CACHE": str(folder / "cache")}
     assert tiny.app
-    (tiny.app / "package.json").write_text('{"name": "tiny", "version": "1.0.0"}')
-    package = {"name": "tiny", "version": "1.0.0"}
-    lock = {**package, "lockfileVersion": 3, "packages": {"": package}}
+    package = {"name": "tiny", "version": "1.0.0", "dependencies": {"own": "file:own"}}
+    packages = {"": package, "node_modules/own": {"resolved": "own", "link": True}, "own": {"version": "1.0.0"}}
+    lock = {**package, "lockfileVersion": 3, "packages": packages}
+    (tiny.app / "package.json").write_text(json.dumps(package))
     (tiny.app / "package-lock.json").write_text(json.dumps(lock))
     for name, age in (("old.1.new", 7200), ("young.2.new", 60)):
         (left := folder / "cache" / "modules" / name).mkdir(parents=True)

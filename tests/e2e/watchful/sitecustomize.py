@@ -9,7 +9,7 @@ import sys
 import threading
 
 ENDED = 99
-FREE = ("encodings.", "idna", "stringprep")
+FREE = ("encodings.", "idna", "stringprep", "unicodedata")
 """What the standard library imports to look a host up: these import nothing that imports them."""
 
 
