@@ -88,6 +88,7 @@ def one_round(seconds: Seconds, yard: Yard, number: int, others: list[Peer]) -> 
         all_of(CHANGED, name, ending)
         if name == "near":
             measured(seconds, BACK, "chatops", lambda: seconds.setdefault((FLIP, "chatops"), []).append(rollback(yard)))
+            deploy(yard, name)
 
 
 def address(yard: Yard, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from chatops.model import Environment, Generate, Release
 from chatops.pm2 import RunSet
@@ -37,7 +38,8 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
         return
     installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
     folder = words(installed)
-    text = f"{_fresh(f'{folder}.$$')}\ncp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
+    text = f"{_swept(installed.parent, shared=site.layout.cache is not None)}\n{_fresh(f'{folder}.$$')}\n"
+    text += f"cp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
     text += f"{_npm_ci(f'{folder}.$$.new')}\nmkdir -p {folder}.$$.new/node_modules\n"
     text += f"[ -d {folder} ] || mv {folder}.$$.new {folder}"
     if installed.name not in known:
@@ -89,6 +91,12 @@ def mark_bad(site: Site, release: str) -> ShellStep:
 def _fresh(folder: str) -> str:
     """Commands that make `FOLDER.new`; it becomes FOLDER at the end, or is taken away when that is not reached."""
     return f"{words('trap', f'rm -rf {folder}.new')} EXIT\nrm -rf {folder}.new\nmkdir -p {folder}.new"
+
+
+def _swept(parent: PurePosixPath, *, shared: bool) -> str:
+    """Commands that take away what a power cut left of installations; in a folder that projects share a young one may go on."""
+    young = " -mmin +60" if shared else ""
+    return f"mkdir -p {words(parent)}\nfind {words(parent)} -maxdepth 1 -name '*.new'{young} -exec rm -rf {{}} +"
 
 
 def _npm_ci(folder: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chatops import config
+from chatops.config.json_schema import schema
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -56,12 +57,12 @@ def _sections(example: str) -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "\n## Reference\n"
-    whole = config.schema()
+    whole = schema()
     definitions = whole["$defs"]
-    for name, schema in {"app": definitions["AppBlock"], **_blocks(definitions)}.items():
+    for name, block in {"app": definitions["AppBlock"], **_blocks(definitions)}.items():
         yield f"### Keys of {name}\n\n| key | default | what it takes |\n|---|---|---|"
-        required = schema.get("required", [])
-        yield "\n".join(_row(key, part, key in required, definitions) for key, part in schema["properties"].items()) + "\n"
+        required = block.get("required", [])
+        yield "\n".join(_row(key, part, key in required, definitions) for key, part in block["properties"].items()) + "\n"
 
 
 def _blocks(definitions: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from chatops.config.variables import Variables, interpolate
 from chatops.errors import ConfigError
 from chatops.model import FromCommand, FromEnv, FromFile, Generate
 from chatops.sanitize import sanitize
+from tests.blocks import data_of
 
 BASE = "version: 1\napp: {name: chat}\ntargets: {local: {}}\n"
 IN_ENV = "version: 1\ntargets: {local: {}}\napp:\n  name: chat\n  env:\n    A: "
@@ -273,7 +274,7 @@ def as_data(loaded: config.Config) -> dict[str, Any]:
     app = loaded.app
     secrets = {name: reference_data(reference) for name, reference in app.secrets.items()}
     plain = {"name": app.name, "health": app.health, "websocket": app.websocket, "env": dict(app.env), "secrets": secrets}
-    targets = {entry.name: {"kind": entry.kind, **entry.block.model_dump()} for entry in loaded.targets.values()}
+    targets = {entry.name: {"kind": entry.kind, **data_of(entry.block)} for entry in loaded.targets.values()}
     return {"version": 1, "default_target": loaded.default_target, "app": plain, "targets": targets}
 
 

@@ -18,6 +18,7 @@ from chatops.errors import ConfigError
 from chatops.model import App, Plan, Remove, State
 from chatops.targets import catalog
 from chatops.targets.base import Target
+from tests.blocks import block_of
 
 ROOT = Path(__file__).parents[1]
 TARGETS = ROOT / "chatops" / "targets"
@@ -62,8 +63,9 @@ def test_the_folder_has_the_four_parts(kind: str) -> None:
 @kinds
 def test_the_block_is_closed_and_frozen(kind: str) -> None:
     block = catalog.block_model(kind)
-    assert issubclass(block, pydantic.BaseModel)
-    assert (block.model_config.get("extra"), block.model_config.get("frozen")) == ("forbid", True)
+    assert block.__dataclass_params__.frozen
+    with pytest.raises(pydantic.ValidationError, match="Unexpected keyword"):
+        block_of(block, {"no_such_key": 1})
     assert block.__doc__
 
 

@@ -50,7 +50,7 @@ async def _once(
     """How it ended, and where the app was served before."""
     import asyncio
 
-    loading = asyncio.create_task(asyncio.to_thread(_load_rest))  # begins when there is something to wait for
+    loading = asyncio.create_task(_load_rest())  # begins when there is something to wait for
     state = await target.inspect()
     from chatops.execute import execute
     from chatops.model import Remove
@@ -65,8 +65,12 @@ async def _once(
     return finished, None if isinstance(plan.goal, Remove) else state.url
 
 
-def _load_rest() -> None:
-    """Loads what is needed later (0.1 s) while the target is looked at, or while its first step runs."""
+async def _load_rest() -> None:
+    """Loads what is needed later (0.1 s) while the target is looked at, or while its first step runs.
+
+    Not on a thread: where two threads import modules that import each other, Python raises _DeadlockError in one of them.
+    """
+    import asyncio
     from importlib import import_module
 
     for name in (
@@ -78,6 +82,7 @@ def _load_rest() -> None:
         "websockets.asyncio.client",
     ):
         import_module(name)
+        await asyncio.sleep(0)
 
 
 def _agree(invocation: Invocation, target: str, plan: Plan, *, yes: bool) -> None:

@@ -35,9 +35,9 @@ def check(
 def _print_schema() -> None:
     import json
 
-    from chatops import config  # pydantic and yaml: 110 ms
+    from chatops.config.json_schema import schema
 
-    print(json.dumps(config.schema(), indent=2))
+    print(json.dumps(schema(), indent=2))
 
 
 def _checked(invocation: Invocation) -> Config:

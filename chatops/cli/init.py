@@ -17,11 +17,12 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Write a commented `chatops.yaml`. The keys of other targets stay in it as comments."""
-    from chatops import config  # pydantic and yaml: 110 ms
+    from chatops import config
+    from chatops.config.starter import starter
 
     invocation = of(context)
     file = (invocation.config or Path("chatops.yaml")).absolute()
-    text = config.starter(kind)
+    text = starter(kind)
     if file.exists() and not force:
         raise ConfigError(f"`{file.name}` is there already", "`--force` overwrites it")
     _write(file, text, "w" if force else "x")

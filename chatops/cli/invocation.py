@@ -54,7 +54,7 @@ class Invocation:
 
     def load(self) -> Config:
         """The file, checked. Raises ConfigError with every problem in it."""
-        from chatops import config  # pydantic and yaml: 110 ms
+        from chatops import config
 
         return config.load(config.find(self.config))
 

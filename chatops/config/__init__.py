@@ -1,10 +1,9 @@
 """The file `chatops.yaml`: read strictly, typed by what is wanted, every problem at once and at its place."""
 
 from chatops.config.bundled import bundled_example, bundled_sample
-from chatops.config.json_schema import schema
-from chatops.config.load import Config, Entry, find, load
+from chatops.config.file import Entry
+from chatops.config.load import Config, find, load
 from chatops.config.secrets import environment, redactor
-from chatops.config.starter import starter
 
 __all__ = [
     "Config",
@@ -15,6 +14,4 @@ __all__ = [
     "find",
     "load",
     "redactor",
-    "schema",
-    "starter",
 ]

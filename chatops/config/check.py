@@ -1,4 +1,4 @@
-"""Holds data to a pydantic model and says every fault in our words, at its place in the file."""
+"""Holds data to a block and says every fault in our words, at its place in the file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE
 
-from chatops.config.file import Hinted
 from chatops.config.report import Where, did_you_mean
 from chatops.config.shape import Shape
 from chatops.config.values import Values
+from chatops.wants import Hinted
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+BlockT = TypeVar("BlockT")
 
 _WORDS = {
     "missing": "is missing",
-    "extra_forbidden": "unknown key",
+    "unexpected_keyword_argument": "unknown key",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be `true` or `false`",
     "string_type": "must be text",
-    "model_type": "must be a mapping of `key: value` lines",
+    "dataclass_type": "must be a mapping of `key: value` lines",
     "dict_type": "must be a mapping of `key: value` lines",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
@@ -46,11 +47,11 @@ _KEY = "[key]"
 Fault = Mapping[str, Any]
 
 
-def check(model: type[ModelT], data: Any, where: Where, values: Values, shape: Shape) -> ModelT | None:
-    """The model made of `data`, or None when it has faults; they are noted, but for those that follow from known ones."""
+def check(block: type[BlockT], data: Any, where: Where, values: Values, shape: Shape) -> BlockT | None:
+    """The block made of `data`, or None when it has faults; they are noted, but for those that follow from known ones."""
     try:
         # JSON and strict: types were decided by the file's text, so nothing may be converted once more.
-        return model.model_validate_json(json.dumps(data), strict=True)
+        return TypeAdapter(block).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         faults = [(_where(fault, where, values), fault) for fault in error.errors(include_url=False)]
     ways = [way for way, _ in faults]
@@ -59,6 +60,11 @@ def check(model: type[ModelT], data: Any, where: Where, values: Values, shape: S
         if found and not values.spoiled(way):
             _note(way, found, values, shape)
     return None
+
+
+def json_schema(block: type, template: str = DEFAULT_REF_TEMPLATE) -> dict[str, Any]:
+    """JSON Schema of a block."""
+    return TypeAdapter(block).json_schema(ref_template=template)
 
 
 def _where(fault: Fault, base: Where, values: Values) -> Where:
@@ -81,7 +87,7 @@ def _note(where: Where, faults: Sequence[Fault], values: Values, shape: Shape) -
     message = ", or ".join(dict.fromkeys(_message(fault) for fault in faults))
     hint = next((error.hint for fault in faults if isinstance(error := fault.get("ctx", {}).get("error"), Hinted)), "")
     kind, key = faults[0]["type"], values.key(where)
-    if kind == "extra_forbidden":
+    if kind == "unexpected_keyword_argument":
         values.report.add(key, where, message, _known(where, shape))
     elif kind == "missing":
         values.report.add(values.key(where[:-1]), where, message)

@@ -1,56 +1,38 @@
-"""The file's own part as a pydantic model; the blocks of targets belong to their kinds."""
+"""The file's own part; the blocks of targets belong to their kinds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-
+from chatops.config.report import Place
 from chatops.model import FromCommand, FromEnv, FromFile, Generate, SecretReference
+from chatops.wants import Checked, Hinted, Wants, block
 
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-
-VariableName = Annotated[str, StringConstraints(pattern=VARIABLE)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
-PathText = Annotated[str, StringConstraints(min_length=1)]
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")]
-
+VariableName = Annotated[str, Wants(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[str, Wants(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
+PathText = Annotated[str, Wants(min_length=1)]
+UrlPath = Annotated[str, Wants(pattern=r"^/[!-~]*$")]
 
 _WAYS = ("generate", "env", "file", "command")
 
 
-class Hinted(ValueError):
-    """A fault that a validator found, with advice."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class Strict(BaseModel):
-    """A mapping without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reference(Strict):
+@block
+class Reference:
     """Where a secret comes from: exactly one of the four."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [way]} for way in ("generate", "env", "file", "command")]}
-    )
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"json_schema_extra": {"oneOf": [{"required": [way]} for way in _WAYS]}}
 
-    generate: int | None = Field(default=None, ge=16, le=256)
+    generate: Annotated[int, Wants(ge=16, le=256)] | None = None
     env: VariableName | None = None
     file: PathText | None = None
-    command: Annotated[list[str], Field(min_length=1)] | None = None
+    command: Annotated[list[str], Wants(min_length=1)] | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Reference:
-        if len(self.model_fields_set) != 1 or getattr(self, next(iter(self.model_fields_set))) is None:
+    def __post_init__(self) -> None:
+        if sum(getattr(self, way) is not None for way in _WAYS) != 1:
             raise ValueError(f"needs exactly one of {', '.join(_WAYS)}")
-        return self
 
 
 def _no_literal(value: Any) -> Any:
@@ -60,24 +42,45 @@ def _no_literal(value: Any) -> Any:
     raise Hinted("must be a reference, never the secret itself", hint)
 
 
-class AppBlock(Strict):
+@block
+class AppBlock:
     """What the app is, wherever it lives."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
+    name: Annotated[str, Wants(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
     path: PathText | None = None
     health: UrlPath = "/health"
     websocket: UrlPath | None = None
-    env: dict[VariableName, str] = Field(default_factory=dict)
-    secrets: dict[VariableName, Annotated[Reference, BeforeValidator(_no_literal)]] = Field(default_factory=dict)
+    env: Mapping[VariableName, str] = field(default_factory=dict)
+    secrets: Mapping[VariableName, Annotated[Reference, Checked(_no_literal, raw=True)]] = field(default_factory=dict)
 
 
-class File(Strict):
-    """The whole file; what stands under a target's name is checked by the model of its kind."""
+@block
+class File:
+    """The whole file; what stands under a target's name is checked by the block of its kind."""
 
     version: Literal[1]
     default_target: Name | None = None
     app: AppBlock
-    targets: Annotated[dict[Name, Any], Field(min_length=1)]
+    targets: Annotated[Mapping[Name, Any], Wants(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A target as the file names it; `block` is the checked one of its kind."""
+
+    name: str
+    kind: str
+    block: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a file without problems says; `lasting`: whatever the environment is. `places`: where each dotted path stands."""
+
+    block: File
+    targets: Mapping[str, Entry]
+    places: Mapping[str, Place]
+    lasting: bool
 
 
 def reference(given: Reference, folder: Path) -> SecretReference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatops.config.check import json_schema
 from chatops.config.file import File
 from chatops.config.values import OWN
 from chatops.targets import catalog
@@ -19,7 +20,7 @@ _LOOSER: dict[str, dict[str, Any]] = {
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the file, with the blocks of every kind that is installed."""
-    whole = File.model_json_schema()
+    whole = json_schema(File)
     blocks = {kind: _block(kind, whole["$defs"]) for kind in catalog.kinds()}
     whole["$defs"] |= blocks
     targets = whole["properties"]["targets"]
@@ -32,7 +33,7 @@ def schema() -> dict[str, Any]:
 def _block(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """A kind's block with its own definitions moved up under names of their own, and the key `kind`."""
     template = f"#/$defs/{kind}.{{model}}"
-    block: dict[str, Any] = catalog.block_model(kind).model_json_schema(ref_template=template)
+    block: dict[str, Any] = json_schema(catalog.block_model(kind), template)
     definitions |= {f"{kind}.{name}": definition for name, definition in block.pop("$defs", {}).items()}
     block["properties"] = {"kind": {"const": kind}, **block["properties"]}
     return block

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +68,8 @@ def quoted(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A hint that names the nearest known word, or `otherwise`."""
+    import difflib  # 5 ms, and only who is wrong needs it
+
     near = difflib.get_close_matches(word[:_LONGEST], list(known), n=1)
     return f"did you mean `{near[0]}`?" if near else otherwise
 

@@ -21,7 +21,7 @@ _UNSEEN = re.compile(
 
 def read(file: Path, report: Report) -> str:
     """The text of `file`. Raises ConfigError when it can't be used as text at all."""
-    return decode(_content(file, report), report)
+    return decode(content(file, report), report)
 
 
 def decode(content: bytes, report: Report) -> str:
@@ -37,7 +37,8 @@ def decode(content: bytes, report: Report) -> str:
     return text
 
 
-def _content(file: Path, report: Report) -> bytes:
+def content(file: Path, report: Report) -> bytes:
+    """Its bytes, at most one more than the limit. Raises ConfigError when it can't be read."""
     try:
         if not file.is_file():
             raise ConfigError(f"no file `{report.file}`", "`chatops init` writes one")

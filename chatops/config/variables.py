@@ -24,10 +24,12 @@ class Variables:
 
     def __init__(self, folder: Path, problems: list[Problem]) -> None:
         self.file = folder / ".env"
+        self.used = False
         self._problems = problems
 
     def get(self, name: str) -> str | None:
         """The value of a variable, or None."""
+        self.used = True
         return os.environ[name] if name in os.environ else self._from_file.get(name)
 
     @cached_property

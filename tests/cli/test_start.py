@@ -93,7 +93,40 @@ def test_completion_imports_nothing_heavy(project: Path, typed: str) -> None:
 
 def test_the_file_is_read_without_a_search_for_plugins(project: Path) -> None:
     """Plugins of other packages would see the file, and finding them costs as much as checking it."""
-    assert imported(project, "check", watched=["importlib.metadata", "pydantic"]) == (0, "pydantic")
+    cache = str(project / "cache")
+    found = imported(project, "check", watched=["importlib.metadata", "pydantic"], XDG_CACHE_HOME=cache)
+    assert found == (0, "pydantic")
+
+
+def test_a_file_that_is_known_is_not_read_again(project: Path, tmp_path: Path) -> None:
+    """What reads it takes 0.1 s to be loaded; any change makes it unknown."""
+    for added in ("", "# a comment\n"):
+        with (project / "chatops.yaml").open("a") as file:
+            file.write(added)
+        for found in ("pydantic yaml", ""):
+            cache = str(tmp_path / "cache")
+            assert imported(project, "check", watched=["pydantic", "yaml"], XDG_CACHE_HOME=cache) == (0, found)
+
+
+def test_a_file_that_names_variables_is_read_each_time(project: Path) -> None:
+    with (project / "chatops.yaml").open("a") as file:
+        file.write("  third: {kind: local, port: '${CHAT_PORT:-4000}'}\n")
+    for port, code in (("5000", 0), ("5001", 0), ("none", 2)):
+        assert imported(project, "check", watched=["pydantic"], CHAT_PORT=port)[0] == code
+
+
+def test_what_others_could_have_written_is_not_believed(project: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert imported(project, "check", watched=["yaml"], **cache) == (0, "yaml")
+    [slot] = (tmp_path / "cache").glob("chatops/files/*")
+    assert (slot.stat().st_mode & 0o777, slot.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    slot.chmod(0o666)
+    assert imported(project, "check", watched=["yaml"], **cache) == (0, "yaml")
+
+
+def test_without_a_cache_the_file_is_read(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+    assert imported(project, "check", watched=["yaml"], XDG_CACHE_HOME=str(tmp_path / "cache")) == (0, "yaml")
 
 
 def test_there_is_a_help_for_every_verb(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+WATCHFUL = Path(__file__).parent / "watchful"
+"""Ends a command in which a thread imports something."""
+
 
 class Project:
     """A folder with chatops.yaml. `limit`: how long a command may take, in seconds; `wrapper`: words before the command."""
@@ -18,7 +21,7 @@ class Project:
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
-        self.env = {**os.environ, "NO_COLOR": "1", **env}
+        self.env = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(WATCHFUL), **env}
 
     def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """`chatops WORDS` in the background."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -228,6 +230,23 @@ def test_two_first_deploys_at_once_share_the_cache(tiny: Place, folder: Path) ->
         ended = [(process.communicate(timeout=180), process.returncode) for process in running]
         assert [code for _, code in ended] == [0, 0], ended
         assert not list((folder / "cache").glob("*.new"))
+
+
+def test_what_a_power_cut_left_of_an_installation_is_taken_away(tiny: Place, folder: Path) -> None:
+    """A young one may be another project's, which goes on."""
+    tiny.env |= {"CHATOPS_CACHE": str(folder / "cache")}
+    assert tiny.app
+    package = {"name": "tiny", "version": "1.0.0", "dependencies": {"own": "file:own"}}
+    packages = {"": package, "node_modules/own": {"resolved": "own", "link": True}, "own": {"version": "1.0.0"}}
+    lock = {**package, "lockfileVersion": 3, "packages": packages}
+    (tiny.app / "package.json").write_text(json.dumps(package))
+    (tiny.app / "package-lock.json").write_text(json.dumps(lock))
+    for name, age in (("old.1.new", 7200), ("young.2.new", 60)):
+        (left := folder / "cache" / "modules" / name).mkdir(parents=True)
+        (left / "file").touch()
+        os.utime(left, (time.time() - age,) * 2)
+    tiny.chatops("deploy")
+    assert [path.name for path in (folder / "cache" / "modules").glob("*.new")] == ["young.2.new"]
 
 
 def test_a_reader_that_goes_away_and_a_target_removed_while_it_deploys(tiny: Place) -> None:

@@ -18,6 +18,7 @@ from chatops.pack import pack
 from chatops.redact import Secret
 from chatops.targets.heroku.config import Block
 from chatops.targets.heroku.target import HerokuTarget, make
+from tests.blocks import block_of
 from tests.heroku.emulator import QUICK, Emulator, Limits
 
 CANARY = "canary-5b1d9e02c7"
@@ -80,7 +81,7 @@ class Stage:
     def target(self, **block: Any) -> HerokuTarget:
         """A new target object, as each command makes one."""
         app = App("chat", self.folder / "app", secrets={"API_TOKEN": Generate(1)})
-        return make("heroku", Block.model_validate({"app": "my-chat", **block}), app, self.folder)
+        return make("heroku", block_of(Block, {"app": "my-chat", **block}), app, self.folder)
 
     @asynccontextmanager
     async def opened(self, **block: Any) -> AsyncIterator[HerokuTarget]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.project import WATCHFUL
 from tests.heroku.emulator import QUICK, Emulator, FailBuild, client_environment, running_emulator
 from tests.heroku.stage import CANARY, write_app
 
@@ -62,7 +63,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     (folder / "chatops.yaml").write_text(FILE)
     write_app(folder / "app")
     with running_emulator(limits=QUICK) as heroku:
-        environment = {**client_environment(heroku), "API_TOKEN": CANARY, "HOME": str(folder), "PYTHONPATH": str(Path.cwd())}
+        environment = {**client_environment(heroku), "API_TOKEN": CANARY, "HOME": str(folder), "PYTHONPATH": str(WATCHFUL)}
         shell = Shell(folder, heroku, environment)
         code, out, talk = shell("deploy", "--yes")
         assert code == 0, out + talk
@@ -219,7 +220,7 @@ def test_the_first_words_of_a_new_user(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "chatops", "plan"],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(WATCHFUL)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -18,6 +18,7 @@ from chatops.targets.heroku.config import Block
 from chatops.targets.heroku.plan.goals import Wish, join, plan
 from chatops.targets.heroku.plan.state import AppFacts, Formation, HerokuState
 from chatops.targets.heroku.plan.steps import SetConfig
+from tests.blocks import block_of
 
 APP = App("chat", Path("/nowhere"))
 RELEASE = Release("abc1234567", "d" * 64, Path("/nowhere.tar"), "node server.js", 0.0, "ana@host", "fedcba")
@@ -27,7 +28,7 @@ CANARY = "canary-3f9a1c77"
 
 
 def block(**more: Any) -> Block:
-    return Block.model_validate({"app": "my-chat", "region": "eu", **more})
+    return block_of(Block, {"app": "my-chat", "region": "eu", **more})
 
 
 def there(**more: Any) -> HerokuState:
@@ -222,12 +223,12 @@ def test_what_runs_can_be_joined() -> None:
         ({"addons": ["no good"]}, "addons"),
         ({"domains": ["not a host"]}, "domains"),
         ({"dynos": {"wéb": {}}}, "dynos"),
-        ({"dyno": {}}, "Extra inputs"),
+        ({"dyno": {}}, "Unexpected keyword"),
     ],
 )
 def test_blocks_that_can_not_be(given_block: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        Block.model_validate({"app": "my-chat", **given_block})
+        block_of(Block, {"app": "my-chat", **given_block})
 
 
 NAMES = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=6)

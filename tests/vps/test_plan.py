@@ -24,6 +24,7 @@ from chatops.targets.vps.programs import programs, text
 from chatops.targets.vps.provision import packages, site
 from chatops.targets.vps.provision.due import due, shut
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep
+from tests.blocks import block_of
 from tests.needs import need
 
 BIN = str(Path(sys.executable).parent)
@@ -58,7 +59,7 @@ GOALS: list[Goal] = [
 
 def fleet(block: dict[str, Any]) -> Fleet:
     """The machines of a block, each with a Node."""
-    made = Block.model_validate(block)
+    made = block_of(Block, block)
     return fleets.fleet(APP, made, {host.address: NODE for host in made.hosts})
 
 
@@ -281,7 +282,7 @@ def test_workers_are_replaced_when_the_stores_move_to_another_host() -> None:
 
 
 def test_our_scripts_travel_only_where_they_are_missing() -> None:
-    block = Block.model_validate(BLOCKS["three"])
+    block = block_of(Block, BLOCKS["three"])
     machines = fleet(BLOCKS["three"]).machines
     there = {machines["203.0.113.2"].scripts / fleets.LAST_SCRIPT: "content"}
     seen = {address: replace(finished(machine), markers={}) for address, machine in machines.items()}
@@ -314,14 +315,14 @@ def test_what_serves_over_tls_goes_on_while_a_new_name_is_proved() -> None:
     """The authority asks over HTTP for the new name; the old name's site is not touched until the answer is good."""
     [machine] = fleet(BLOCKS["one with tls"]).machines.values()
     there = site.text(machine, secure=True)
-    other = replace(machine, block=machine.block.model_copy(update={"domain": "new.example.com"}))
+    other = replace(machine, block=replace(machine.block, domain="new.example.com"))
     facts = replace(finished(machine), markers={site.path(machine): there})
     names = [step.name for step in due(other, facts)]
     assert names == ["site_http", "certificate", "site"]
     asked = site.asked(other, there)
     assert "server_name new.example.com;" in asked
     assert site.plain(there.replace(site.generation(there), site.generation(asked))) in site.plain(asked)
-    mailed = replace(machine, block=machine.block.model_copy(update={"tls": Tls(email="other@example.com")}))
+    mailed = replace(machine, block=replace(machine.block, tls=Tls(email="other@example.com")))
     assert [step.name for step in due(mailed, facts)] == ["certificate"]
 
 
@@ -348,4 +349,4 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("block", "words"), REFUSED)
 def test_blocks_that_make_no_sense(block: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        Block.model_validate(block)
+        block_of(Block, block)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from chatops.wants import Checked, Wants, block
 
 SINGLE = frozenset({"eco", "basic"})
 """Sizes that allow one dyno per process type and no Preboot (Dev Center, "Dyno tiers")."""
@@ -20,46 +21,40 @@ def _drain(url: str) -> str:
     return url
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
-ProcessType = Annotated[str, StringConstraints(pattern=r"^[-A-Za-z0-9_]{1,128}$")]
-Size = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]*$", to_lower=True)]
-Plan = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][A-Za-z0-9_-]*(:[A-Za-z0-9_-]+)?$")]
-Hostname = Annotated[str, StringConstraints(pattern=r"^(\*\.)?([a-zA-Z0-9-]{1,63}\.)+[a-zA-Z]{2,63}$", to_lower=True)]
-Drain = Annotated[str, AfterValidator(_drain)]
+Name = Annotated[str, Wants(pattern=r"^[a-z][a-z0-9-]{1,28}[a-z0-9]$")]
+ProcessType = Annotated[str, Wants(pattern=r"^[-A-Za-z0-9_]{1,128}$")]
+Size = Annotated[str, Wants(pattern=r"^[a-zA-Z][a-zA-Z0-9-]*$", to_lower=True)]
+Plan = Annotated[str, Wants(pattern=r"^[a-zA-Z][A-Za-z0-9_-]*(:[A-Za-z0-9_-]+)?$")]
+Hostname = Annotated[str, Wants(pattern=r"^(\*\.)?([a-zA-Z0-9-]{1,63}\.)+[a-zA-Z]{2,63}$", to_lower=True)]
+Drain = Annotated[str, Checked(_drain)]
 
 
-class Dynos(BaseModel):
+@block
+class Dynos:
     """How many dynos of one process type, and their size."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    quantity: int = Field(default=1, ge=0, le=100)
+    quantity: Annotated[int, Wants(ge=0, le=100)] = 1
     size: Size = "basic"
 
-    @model_validator(mode="after")
-    def _allowed(self) -> Dynos:
+    def __post_init__(self) -> None:
         if self.size in SINGLE and self.quantity > 1:
             raise ValueError(f"{self.size} allows one dyno per process type; several need standard-1x or larger")
-        return self
 
 
-class Block(BaseModel):
+@block
+class Block:
     """The app `app` on Heroku; what the file does not name there is left alone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     app: Name
     region: str = "us"
     stack: str | None = None
     buildpacks: tuple[str, ...] = ()
-    dynos: Mapping[ProcessType, Dynos] = Field(default_factory=lambda: {"web": Dynos()})
+    dynos: Mapping[ProcessType, Dynos] = field(default_factory=lambda: {"web": Dynos()})
     addons: tuple[Plan, ...] = ()
     domains: tuple[Hostname, ...] = ()
     drains: tuple[Drain, ...] = ()
 
-    @model_validator(mode="after")
-    def _one_tier(self) -> Block:
+    def __post_init__(self) -> None:
         sizes = {dynos.size for dynos in self.dynos.values()}
         if sizes & SINGLE and sizes - SINGLE:
             raise ValueError("dynos: Eco or Basic can't be mixed with Standard or larger in one app")
-        return self

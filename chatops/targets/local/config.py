@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from chatops.wants import Wants, block
 
 
-class Block(BaseModel):
+@block
+class Block:
     """`workers` processes behind one TCP port on loopback; `keep` releases stay for rollback."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    workers: int = Field(default=2, ge=1, le=64)
-    port: int = Field(default=3000, ge=1, le=65535)
-    keep: int = Field(default=5, ge=2, le=100)
+    workers: Annotated[int, Wants(ge=1, le=64)] = 2
+    port: Annotated[int, Wants(ge=1, le=65535)] = 3000
+    keep: Annotated[int, Wants(ge=2, le=100)] = 5

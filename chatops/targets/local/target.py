@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 
+from chatops.cachefolder import cache
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
@@ -44,7 +45,7 @@ class LocalTarget:
 
     @property
     def _layout(self) -> Layout:
-        return Layout(PurePosixPath(place.short(self._root)), PurePosixPath(node.cache()))
+        return Layout(PurePosixPath(place.short(self._root)), PurePosixPath(cache()))
 
     def _site(self) -> tuple[Site, node.Node]:
         found, layout = node.find(), self._layout

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from chatops.wants import Checked, Wants, block
 
 Role = Literal["balancer", "app", "data"]
 ROLES: tuple[Role, ...] = ("balancer", "app", "data")
 
 
-def _url(*schemes: str) -> AfterValidator:
+def _url(*schemes: str) -> Checked:
     def check(text: str) -> str:
         parts = urlsplit(text)
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)} is needed")
         return text
 
-    return AfterValidator(check)
+    return Checked(check)
 
 
-def _store(*schemes: str) -> AfterValidator:
+def _store(*schemes: str) -> Checked:
     def check(text: str) -> str:
         if text in {"managed", "none"}:
             return text
@@ -29,30 +29,29 @@ def _store(*schemes: str) -> AfterValidator:
             raise ValueError(f"`managed`, `none`, or a URL that begins with {schemes[0]}://")
         return text
 
-    return AfterValidator(check)
+    return Checked(check)
 
 
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$")]
-Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.$@-]{0,63}$")]
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
-Hostname = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", to_lower=True)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+$")]
-NodeVersion = Annotated[str, StringConstraints(pattern=r"^\d{2}(\.\d+\.\d+)?$")]
+Address = Annotated[str, Wants(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$")]
+Login = Annotated[str, Wants(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.$@-]{0,63}$")]
+Fingerprint = Annotated[str, Wants(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+Hostname = Annotated[str, Wants(pattern=r"^([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}$", to_lower=True)]
+Email = Annotated[str, Wants(pattern=r"^[^\s@]+@[^\s@]+$")]
+NodeVersion = Annotated[str, Wants(pattern=r"^\d{2}(\.\d+\.\d+)?$")]
 Https = Annotated[str, _url("https")]
 Mirror = Annotated[str, _url("https", "http")]
 Redis = Annotated[str, _store("redis", "rediss")]
 Database = Annotated[str, _store("postgres", "postgresql")]
 
 
-class Host(BaseModel):
+@block
+class Host:
     """A host and what it does. What is left out of how to log in is as `ssh` has it; `private`: its address for the others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Address
     host_key: Fingerprint | tuple[Fingerprint, ...] = ()
     user: Login | None = None
-    port: int | None = Field(default=None, ge=1, le=65535)
+    port: Annotated[int, Wants(ge=1, le=65535)] | None = None
     identity: str | None = None
     roles: tuple[Role, ...] = ()
     private: Address | None = None
@@ -63,34 +62,31 @@ class Host(BaseModel):
         return (self.host_key,) if isinstance(self.host_key, str) else self.host_key
 
 
-class Tls(BaseModel):
+@block
+class Tls:
     """Certificates from an ACME authority; `ca_bundle`: whom to believe when it is not a public one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     email: Email
     acme_directory: Https | None = None
     ca_bundle: str | None = None
 
 
-class Block(BaseModel):
+@block
+class Block:
     """The app on servers of one's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hosts: tuple[Host, ...] = Field(min_length=1, max_length=100)
+    hosts: Annotated[tuple[Host, ...], Wants(min_length=1, max_length=100)]
     domain: Hostname | None = None
     tls: Tls | None = None
-    workers: int = Field(default=2, ge=1, le=64)
+    workers: Annotated[int, Wants(ge=1, le=64)] = 2
     node: NodeVersion = "24"
     node_mirror: Mirror = "https://nodejs.org/dist"
     redis: Redis = "managed"
     database: Database = "managed"
     firewall: bool = True
-    keep: int = Field(default=5, ge=2, le=100)
+    keep: Annotated[int, Wants(ge=2, le=100)] = 5
 
-    @model_validator(mode="after")
-    def _fits(self) -> Block:
+    def __post_init__(self) -> None:
         if self.tls and not self.domain:
             raise ValueError("`tls` needs a `domain`: certificates are made out to a name")
         addresses = [host.address for host in self.hosts]
@@ -98,7 +94,6 @@ class Block(BaseModel):
             raise ValueError("an address is there twice under `hosts`")
         if len(self.hosts) > 1:
             self._fits_together()
-        return self
 
     def _fits_together(self) -> None:
         if any(not host.roles for host in self.hosts):

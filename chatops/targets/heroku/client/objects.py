@@ -72,30 +72,29 @@ class Objects:
         return App.new_from_dict(self._names, h=heroku)
 
     async def _call(self, call: Callable[[Any], Any]) -> Any:
-        return await asyncio.to_thread(self._mapped, call)
+        app = self._app  # its imports belong on the loop: two threads that import at once may raise _DeadlockError
+        return await asyncio.to_thread(_mapped, call, app)
 
-    def _mapped(self, call: Callable[[Any], Any]) -> Any:
-        """Vendor errors as ours."""
-        app = self._app
-        import requests
-        from heroku3.api import RateLimitExceeded
 
-        try:
-            return call(app)
-        except RateLimitExceeded as error:
-            body = str(error).partition("\n")[2]  # heroku3 puts it below a line of its own
-            raise refused(429, body.encode(), "") from None
-        except requests.HTTPError as error:
-            answer = error.response
-            if answer.status_code in UNCLEAR and answer.request.method == "POST":
-                raise Ambiguous(
-                    f"Heroku gave no clear answer: status {answer.status_code}", "run again: it finds out"
-                ) from None
-            raise refused(answer.status_code, answer.content, answer.request.headers["Request-Id"]) from None
-        except requests.ConnectTimeout as error:
-            raise TargetError(f"Heroku is out of reach: {type(error).__name__}", "check the network") from None
-        except requests.RequestException as error:
-            raise Ambiguous(f"Heroku gave no clear answer: {type(error).__name__}", "run again: it finds out") from None
+def _mapped(call: Callable[[Any], Any], app: Any) -> Any:
+    """Vendor errors as ours."""
+    import requests
+    from heroku3.api import RateLimitExceeded
+
+    try:
+        return call(app)
+    except RateLimitExceeded as error:
+        body = str(error).partition("\n")[2]  # heroku3 puts it below a line of its own
+        raise refused(429, body.encode(), "") from None
+    except requests.HTTPError as error:
+        answer = error.response
+        if answer.status_code in UNCLEAR and answer.request.method == "POST":
+            raise Ambiguous(f"Heroku gave no clear answer: status {answer.status_code}", "run again: it finds out") from None
+        raise refused(answer.status_code, answer.content, answer.request.headers["Request-Id"]) from None
+    except requests.ConnectTimeout as error:
+        raise TargetError(f"Heroku is out of reach: {type(error).__name__}", "check the network") from None
+    except requests.RequestException as error:
+        raise Ambiguous(f"Heroku gave no clear answer: {type(error).__name__}", "run again: it finds out") from None
 
 
 async def _never() -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chatops.cachefolder import cache
 from chatops.errors import TargetError
 from chatops.pm2 import SCRIPTS
 
@@ -91,15 +92,6 @@ def _wheel() -> Node | None:
         return None
     program = Path(spec.origin).parent / "bin" / "node"
     return _described(program) if program.exists() else None
-
-
-def cache() -> Path:
-    """Where things are kept that can be had again: PM2, what Node's version is."""
-    if named := os.environ.get("CHATOPS_CACHE"):
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("chatops")
 
 
 def pm2_folder(node: Node) -> Path:

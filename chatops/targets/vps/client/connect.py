@@ -1,4 +1,8 @@
-"""How a connection is made, and the only place where one is: the host's key is judged before anybody logs in."""
+"""How a connection is made, and the only place where one is: the host's key is judged before anybody logs in.
+
+The SSH library (0.25 s) is imported with this module: on the loop, never on a thread that dials. Where two threads import
+modules that import each other, Python raises _DeadlockError in one of them.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from fabric import Config, Connection
+
 from chatops.model import LIMITS
 from chatops.targets.vps.client.address import HostAddress
-from chatops.targets.vps.client.keys import HostKey, Known, judge
+from chatops.targets.vps.client.keys import KINDS, HostKey, Known, judge
+from chatops.targets.vps.client.login import Login
 
 WEAK = {
     "ciphers": ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
     "macs": ["hmac-sha1", "hmac-md5", "hmac-sha1-96", "hmac-md5-96"],
 }
-KINDS = {
-    "ssh-ed25519": ["ssh-ed25519"],
-    "ecdsa-sha2-nistp256": ["ecdsa-sha2-nistp256"],
-    "ecdsa-sha2-nistp384": ["ecdsa-sha2-nistp384"],
-    "ecdsa-sha2-nistp521": ["ecdsa-sha2-nistp521"],
-    "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256"],
-}
-"""Kinds of host key, and the algorithms that prove them (RFC 8332 for RSA)."""
 UNACKNOWLEDGED_MS = 30_000
 LAST = 2 * int(LIMITS.connect)
 """The library's own deadlines, in seconds: whoever dials has a shorter one and a better message."""
@@ -102,10 +101,6 @@ class _Policy:
 
 def _factory(host: HostAddress, stream: socket.socket, off: dict[str, list[str]]) -> Any:
     """Fabric with everything decided here: no ssh_config of its own, no forwarding, no search for keys, deadlines."""
-    from fabric import Config, Connection  # 0.25 s
-
-    from chatops.targets.vps.client.login import Login
-
     library = logging.getLogger("paramiko")
     library.handlers, library.propagate = [logging.NullHandler()], False  # its threads print tracebacks otherwise
     name, port = host.place

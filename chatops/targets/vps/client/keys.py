@@ -19,6 +19,14 @@ from chatops.sanitize import sanitize
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.blocking import output
 
+KINDS = {
+    "ssh-ed25519": ["ssh-ed25519"],
+    "ecdsa-sha2-nistp256": ["ecdsa-sha2-nistp256"],
+    "ecdsa-sha2-nistp384": ["ecdsa-sha2-nistp384"],
+    "ecdsa-sha2-nistp521": ["ecdsa-sha2-nistp521"],
+    "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256"],
+}
+"""Kinds of host key, and the algorithms that prove them (RFC 8332 for RSA)."""
 Ask = Callable[[str], Awaitable[bool]]
 """Puts a question to the operator."""
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatops.errors import TargetError
 from chatops.model import LIMITS
@@ -18,7 +18,9 @@ from chatops.targets.vps.client import keys
 from chatops.targets.vps.client.address import HostAddress, resolve
 from chatops.targets.vps.client.blocking import blocking
 from chatops.targets.vps.client.channel import Channel, command, new_mark, quietly
-from chatops.targets.vps.client.connect import KINDS, Dial, pause
+
+if TYPE_CHECKING:
+    from chatops.targets.vps.client.connect import Dial
 
 TRIES = 4
 """How often a host that drops us while it greets is dialled."""
@@ -71,7 +73,7 @@ class Link:
             except keys.Refused as refused:
                 first = first or refused
                 without |= {refused.key.kind}
-                if not known.pins or refused.key.kind not in KINDS or len(without) == len(KINDS):
+                if not known.pins or refused.key.kind not in keys.KINDS or len(without) == len(keys.KINDS):
                     raise first from None
             except TargetError:
                 if first is None:
@@ -80,12 +82,12 @@ class Link:
 
     @classmethod
     async def _dialled(cls, host: HostAddress, known: keys.Known, without: frozenset[str]) -> Link:
-        from chatops.targets.vps.client import faults
+        from chatops.targets.vps.client import connect, faults
 
         try:
             async with asyncio.timeout(LIMITS.connect):
                 for tries in itertools.count(1):
-                    dial = Dial(host, known, without)
+                    dial = connect.Dial(host, known, without)
                     try:
                         return cls(host, dial, await blocking(dial.make, dial.abort))
                     except faults.ERRORS as error:
@@ -95,7 +97,7 @@ class Link:
                     except BaseException:
                         dial.abort()
                         raise
-                    await asyncio.sleep(pause(tries))
+                    await asyncio.sleep(connect.pause(tries))
         except faults.ERRORS as error:
             raise faults.told(host, error) from None
         raise AssertionError("a dial ends in a link or an error")

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from chatops.cachefolder import cache
 from chatops.errors import TargetError
 from chatops.model import LIMITS
 from chatops.targets.vps.provision.machine import Node
@@ -37,9 +38,8 @@ async def find(mirror: str, wanted: str, arch: str) -> Node:
 async def fetch(mirror: str, node: Node) -> Path:
     """The archive on this machine, for a host that can't get it itself; kept for the next one. Raises TargetError."""
     import httpx
-    from platformdirs import user_cache_path
 
-    kept = user_cache_path("chatops") / "node" / f"{node.digest[:16]}-{node.archive}"
+    kept = cache() / "node" / f"{node.digest[:16]}-{node.archive}"
     if kept.is_file():
         return kept
     url = f"{mirror.rstrip('/')}/v{node.version}/{node.archive}"
