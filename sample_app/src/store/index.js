@@ -14,15 +14,13 @@ const SCHEMA = [
 
 /** Lists travel as JSON, which `each` turns into rows, so that a statement is the same for any number of items. */
 const statements = (each) => ({
-  // Takes the lock of each room's row, whose `seq` only ever grows.
+  // Takes the lock of each room's row, and answers its newest seq, which only ever grows.
   lock: `INSERT INTO rooms (name, seq) SELECT DISTINCT value->>'room', 0 FROM ${each}($1) WHERE TRUE ORDER BY 1
-    ON CONFLICT (name) DO UPDATE SET seq = rooms.seq`,
-  // Dense numbers, in the order of `position`, for the first entry of each cid that is not there yet.
-  insert: `INSERT INTO messages (room, seq, sender, cid, text, time)
-    SELECT room, seq + row_number() OVER (PARTITION BY room ORDER BY position), sender, cid, text, $2
-    FROM (${given(each)}) AS given JOIN rooms ON name = room WHERE turn = 1 AND known IS NULL`,
-  numbers: `SELECT known AS seq, turn > 1 OR known <= seq AS duplicate
-    FROM (${given(each)}) AS given JOIN rooms ON name = room ORDER BY position`,
+    ON CONFLICT (name) DO UPDATE SET seq = rooms.seq RETURNING name, seq`,
+  known: `SELECT room, sender, cid, seq FROM messages WHERE (room, sender, cid) IN
+    (SELECT value->>'room', value->>'sender', value->>'cid' FROM ${each}($1))`,
+  insert: `INSERT INTO messages (room, seq, sender, cid, text, time) SELECT value->>'room',
+    CAST(value->>'seq' AS BIGINT), value->>'sender', value->>'cid', value->>'text', value->>'time' FROM ${each}($1)`,
   advance: `UPDATE rooms SET seq = (SELECT max(seq) FROM messages WHERE room = name)
     WHERE name IN (SELECT value->>'room' FROM ${each}($1))`,
   // Numbers are dense: the newest `limit` are those above the last one less `limit`.
@@ -34,12 +32,6 @@ const statements = (each) => ({
     ON CONFLICT (instance) DO UPDATE SET rooms = excluded.rooms, expires = excluded.expires`,
   present: 'SELECT rooms FROM processes WHERE instance <> $1 AND expires > $2',
 })
-
-/** The entries as rows; `turn` counts those that share room, sender and cid, `known` is their number if they have one. */
-const given = (each) => `SELECT entry.*, row_number() OVER (PARTITION BY room, sender, cid ORDER BY position) AS turn,
-    (SELECT seq FROM messages WHERE (room, sender, cid) = (entry.room, entry.sender, entry.cid)) AS known
-  FROM (SELECT value->>'room' AS room, value->>'sender' AS sender, value->>'cid' AS cid, value->>'text' AS text,
-    CAST(value->>'position' AS INTEGER) AS position FROM ${each}($1)) AS entry`
 
 /**
  * A row is {room, seq, sender, cid, text, time}. Every call rejects while the database is away.
@@ -66,16 +58,15 @@ export class Store {
 
   /** Store {room, sender, cid, text} entries in one transaction: {results: [{seq, duplicate}], rows: what is new}. */
   append(entries) {
-    const list = JSON.stringify(entries.map((entry, position) => ({ ...entry, position })))
-    const time = new Date().toISOString()
     return this.#transaction('append', async (query) => {
-      await query(this.sql.lock, [list])
-      await query(this.sql.insert, [list, time])
-      const numbers = await query(this.sql.numbers, [list])
-      await query(this.sql.advance, [list])
-      const results = numbers.map(({ seq, duplicate }) => ({ seq, duplicate: Boolean(duplicate) }))
-      const rows = entries.map((entry, position) => ({ ...entry, seq: results[position].seq, time }))
-      return { results, rows: rows.filter((row, position) => !results[position].duplicate) }
+      const given = JSON.stringify(entries)
+      const locked = await query(this.sql.lock, [given])
+      const numbered = number(entries, locked, await query(this.sql.known, [given]))
+      if (numbered.rows.length > 0) {
+        await query(this.sql.insert, [JSON.stringify(numbered.rows)])
+        await query(this.sql.advance, [given])
+      }
+      return numbered
     })
   }
 
@@ -124,4 +115,26 @@ export class Store {
 export function createStore({ databaseUrl, onHeroku, dataDirectory }, { metrics, log }) {
   const driver = databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory)
   return new Store(driver, new Dependency('store', driver.name, metrics.storeSeconds, { metrics, log }))
+}
+
+/** Numbers are dense per room, and a repeated cid gets the number of its first time; the rooms' locks are held. */
+function number(entries, locked, known) {
+  const time = new Date().toISOString()
+  const last = new Map(locked.map(({ name, seq }) => [name, seq]))
+  const seqs = new Map(known.map((row) => [key(row), row.seq]))
+  const rows = []
+  const results = entries.map((entry) => {
+    const stored = seqs.get(key(entry))
+    if (stored !== undefined) return { seq: stored, duplicate: true }
+    const seq = last.get(entry.room) + 1
+    last.set(entry.room, seq)
+    seqs.set(key(entry), seq)
+    rows.push({ ...entry, seq, time })
+    return { seq, duplicate: false }
+  })
+  return { results, rows }
+}
+
+function key({ room, sender, cid }) {
+  return JSON.stringify([room, sender, cid])
 }
