@@ -15,13 +15,8 @@ const log = createLog(config)
 const chat = new Chat(config, log)
 const { server, operations } = createServers(chat)
 
-try {
-  if (operations) await listen(operations, config.opsSocket)
-  await listen(server, config.port)
-} catch (error) {
-  log.fatal({ error: error.message }, 'cannot listen')
-  process.exit(1)
-}
+if (operations) await listen(operations, config.opsSocket)
+await listen(server, config.port)
 stopOnSignal(chat, [server, operations].filter(Boolean))
 chat.start()
 log.info({ port: config.port }, 'listening')

@@ -1,4 +1,4 @@
-// What rooms and people may be called: the server's rules, so that the page can say at once what is wrong. No DOM.
+// What rooms and people may be called: the rules of the server, which reads this file too, and of the page. No DOM.
 
 const ROOM = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}_-]{0,31}$/u
 
@@ -6,10 +6,10 @@ export const MAX_ROOMS = 32
 export const ROOM_RULE = 'A room name has 1 to 32 letters, digits, _ or -'
 
 export function isRoom(name) {
-  return ROOM.test(name)
+  return ROOM.test(name) && name === name.normalize('NFC')
 }
 
-// A name in the one form in which the server writes it.
+// A name in its one written form: NFC, single spaces.
 export function tidy(name) {
   return name.normalize('NFC').trim().replace(/ +/g, ' ')
 }

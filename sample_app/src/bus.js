@@ -2,69 +2,61 @@
 import { createClient } from '@redis/client'
 import { Dependency } from './dependency.js'
 
-const CHANNEL = 'chat'
+const CHANNEL = 'chat.hints'
 
 /**
- * Publishes and receives hints {room, first, texts, committed}: JSON texts committed at that time (ms since 1970), `first`
- * being the seq of the first one, or 0 where they are not stored ones. `heard(hint)` gets those of other processes;
- * `reconnected()` says that some may be lost.
+ * Publishes hints: {room, rows, committed}, rows that were committed at that time (ms since 1970), or {room, text}, a
+ * frame that is not kept. Tells `rooms` of those of other processes, and when some may have been lost.
  */
-export class RedisBus {
-  #publisher
-  #subscriber
+export class Bus {
+  #client
 
-  constructor({ config, log, metrics, heard, reconnected }) {
-    Object.assign(this, { log, heard, instance: config.instance })
+  constructor({ config, log, metrics, rooms }) {
+    Object.assign(this, { rooms, instance: config.instance })
     this.dependency = new Dependency('redis', 'redis', metrics.redisSeconds, { metrics, log })
-    this.#publisher = this.#connect(config)
-    this.#subscriber = this.#connect(config)
-    this.#subscriber.on('ready', () => this.#subscribe(reconnected))
-    for (const client of [this.#publisher, this.#subscriber]) client.on('ready', () => this.ping().catch(() => {}))
+    this.#client = createClient(settings(config))
+    this.#client.on('error', (error) => log.debug({ error: error.message }, 'redis connection'))
+    this.#client.on('ready', () => this.#subscribe().catch(() => {}))
+    this.#client.connect().catch(() => {})
   }
 
   publish(hint) {
     const text = JSON.stringify({ from: this.instance, ...hint })
-    this.dependency.ask('publish', () => this.#publisher.publish(CHANNEL, text)).catch(() => {})
+    this.dependency.ask('publish', () => this.#client.publish(CHANNEL, text)).catch(() => {})
   }
 
-  /** Rejects unless both connections are there and Redis answers. */
+  /** Rejects unless Redis answers. */
   ping() {
-    return this.dependency.ask('ping', async () => {
-      if (!this.#subscriber.isReady) throw new Error('subscriber is not connected')
-      await this.#publisher.ping()
-    })
+    return this.dependency.ask('ping', () => this.#client.ping())
   }
 
-  close() {
-    for (const client of [this.#publisher, this.#subscriber]) client.destroy()
+  /** After every reconnect: a first attempt fails where Redis is away, and one listener is never added twice. */
+  async #subscribe() {
+    await this.#client.subscribe(CHANNEL, this.#receive)
+    this.rooms.catchUp()
+    await this.ping()
   }
 
-  /** One function for ever: the client keeps a set of listeners, so subscribing after each reconnect is harmless. */
   #receive = (text) => {
     const { from, ...hint } = JSON.parse(text)
-    if (from !== this.instance) this.heard(hint)
+    if (from !== this.instance) this.rooms.heard(hint)
   }
+}
 
-  async #subscribe(done) {
-    await this.#subscriber.subscribe(CHANNEL, this.#receive).then(done, () => {})
-  }
-
-  /** Without an offline queue hints do not pile up. Heroku's chain is self-signed: accepted here only. */
-  #connect({ redisUrl, onHeroku }) {
-    const client = createClient({
-      url: redisUrl,
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: 1000,
-      pingInterval: 10_000,
-      socket: {
-        connectTimeout: 2000,
-        socketTimeout: 30_000,
-        reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) * (0.5 + Math.random() / 2),
-        ...(onHeroku && redisUrl.startsWith('rediss:') && { rejectUnauthorized: false }),
-      },
-    })
-    client.on('error', (error) => this.log.debug({ error: error.message }, 'redis connection'))
-    client.connect().catch(() => {})
-    return client
+/** One connection for both ways, as RESP3 allows; without an offline queue, so that hints do not pile up. */
+function settings({ redisUrl, onHeroku }) {
+  return {
+    url: redisUrl,
+    RESP: 3,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: 1000,
+    pingInterval: 10_000,
+    socket: {
+      connectTimeout: 2000,
+      socketTimeout: 30_000,
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) * (0.5 + Math.random() / 2),
+      // Heroku's chain is self-signed: accepted here only.
+      ...(onHeroku && redisUrl.startsWith('rediss:') && { rejectUnauthorized: false }),
+    },
   }
 }

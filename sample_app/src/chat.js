@@ -1,6 +1,7 @@
 // The chat of one process: its parts put together, its clients, and how it hands them over.
 import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises'
-import { RedisBus } from './bus.js'
+import { Bus } from './bus.js'
+import { Fanout } from './fanout.js'
 import { createHealth } from './health.js'
 import { createMetrics } from './metrics.js'
 import { Rooms } from './rooms.js'
@@ -18,15 +19,15 @@ export class Chat {
   constructor(config, log) {
     Object.assign(this, { config, log, metrics: createMetrics(config, this) })
     this.store = createStore(config, this)
+    this.fanout = new Fanout(this.metrics)
     this.rooms = new Rooms(this)
-    const heard = (hint) => this.rooms.heard(hint)
-    this.bus = config.redisUrl && new RedisBus({ ...this, heard, reconnected: () => this.rooms.catchUp() })
+    this.bus = config.redisUrl && new Bus(this)
+    this.writer = new Writer(this)
     this.health = createHealth(this)
-    this.writer = new Writer({ ...this, committed: (rows) => this.rooms.committed(rows) })
   }
 
   start() {
-    this.#every(PULSE_MS, () => this.#pulse())
+    this.#every(PULSE_MS, () => this.store.open().then(() => this.rooms.pulse()))
     this.#every(PULSE_MS, () => this.bus?.ping())
     // With hints the store is asked seldom; without, as often as it bears.
     this.#every(this.bus ? PULSE_MS : this.store.driver.lookMs, () => this.store.dependency.up && this.rooms.compare())
@@ -54,27 +55,18 @@ export class Chat {
     await this.#inSlices((client) => client.close(1012, 'service restart'))
   }
 
-  async stop() {
-    await this.store.announce(this.config.instance, {}, Date.now(), 0).catch(() => {})
-    await this.store.close().catch(() => {})
-    this.bus?.close()
-  }
-
-  async #pulse() {
-    await this.store.open()
-    await this.rooms.pulse()
-  }
-
   /** A dependency that is away is no reason to stop, and has been reported by whoever asked it. */
   async #every(milliseconds, act) {
     while (true) {
-      try {
-        await act()
-      } catch (error) {
-        this.log.debug({ error: error.message }, 'to be repeated')
-      }
+      await nextTick().then(act).catch((error) => this.log.debug({ error: error.message }, 'to be repeated'))
       await sleep(milliseconds)
     }
+  }
+
+  /** Tell the other processes that nobody is here any more. */
+  async stop() {
+    await this.store.announce(this.config.instance, {}, 0).catch(() => {})
+    await this.store.close().catch(() => {})
   }
 
   async #inSlices(act) {

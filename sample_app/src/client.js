@@ -68,11 +68,6 @@ export class Client {
     this.write(PING)
   }
 
-  /** The connection is over. */
-  ended() {
-    for (const room of this.rooms) this.chat.rooms.leave(this, room)
-  }
-
   /** Who has not said hello two beats long is gone, too, whatever else it said. */
   #heard() {
     this.#alive = this.name !== undefined

@@ -34,11 +34,10 @@ export class Fanout {
     if (!this.#dirty.delete(room)) return
     const { deliveries, dropped, fanoutSeconds } = this.#metrics
     const bytes = Buffer.concat(room.outgoing)
-    const members = room.members.size
-    let written = 0
-    for (const member of room.members) if (member.write(bytes)) written += 1
-    deliveries.inc(written * room.outgoing.length)
-    dropped.inc({ reason: 'slow_consumer' }, (members - written) * room.outgoing.length)
+    const members = [...room.members]
+    const readers = members.filter((member) => member.write(bytes))
+    deliveries.inc(readers.length * room.outgoing.length)
+    dropped.inc({ reason: 'slow_consumer' }, (members.length - readers.length) * room.outgoing.length)
     if (room.outgoingSince) fanoutSeconds.observe(Math.max(0, Date.now() - room.outgoingSince) / 1000)
     room.outgoing = []
     room.outgoingSince = undefined

@@ -1,13 +1,9 @@
 // The gate before the WebSocket handshake: path, origin and capacity, refused with real HTTP answers.
+import { STATUS_CODES } from 'node:http'
 import { WebSocketServer } from 'ws'
 import { Client } from './client.js'
 
-const REFUSALS = {
-  path: '404 Not Found',
-  origin: '403 Forbidden',
-  rate: '429 Too Many Requests',
-  capacity: '503 Service Unavailable',
-}
+const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
 const ECHO_MAX_PAYLOAD = 16 * 1024 * 1024
 
 /** The `upgrade` listener of the public server. */
@@ -25,7 +21,8 @@ export function createGate(chat) {
     metrics.rejected.inc({ reason })
     log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
     socket.on('error', () => {})
-    socket.end(`HTTP/1.1 ${REFUSALS[reason]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    const status = REFUSALS[reason]
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
   }
 }
 
@@ -59,7 +56,7 @@ function admit(chat, ws, socket, from, addresses) {
   metrics.opened.inc()
   ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
   ws.on('close', (code) => {
-    client.ended()
+    for (const room of client.rooms) chat.rooms.leave(client, room)
     clients.delete(client)
     count(addresses, from.address, -1)
     // Codes that clients make up share one label.

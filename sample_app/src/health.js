@@ -7,7 +7,7 @@ const LAG_WINDOW_MS = 30_000
 
 /** Returns a function that answers with the bare or the full health; cheap: it tells what was seen last. */
 export function createHealth(chat) {
-  const { config: { release, worker }, clients, rooms, store, bus } = chat
+  const { config: { release, worker }, clients, store, bus } = chat
   const lag = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   lag.enable()
   setInterval(() => lag.reset(), LAG_WINDOW_MS).unref()
@@ -16,15 +16,9 @@ export function createHealth(chat) {
     return [store, bus].some((part) => part && part.dependency.status !== 'pass') ? 'warn' : 'pass'
   }
   const details = () => ({
-    releaseId: release,
-    serviceId: 'chat',
     worker,
-    pid: process.pid,
-    uptime_seconds: process.uptime(),
     connections: clients.size,
-    rooms: rooms.all.size,
     draining: chat.draining || chat.stopping,
-    memory_bytes: process.memoryUsage.rss(),
     event_loop_lag_ms: Math.max(0, (lag.percentile(99) || 0) / 1e6 - RESOLUTION_MS),
     checks: { ...check(store.dependency, 'fail'), ...(bus && check(bus.dependency, 'warn')) },
   })

@@ -24,37 +24,34 @@ const HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
-const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401 }
+const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401, not_found: 404 }
 
 /** {server, operations}: the public server, and the operator's own where OPS_SOCKET asks for it. */
 export function createServers(chat) {
   const { opsToken, opsSocket, maxConnections } = chat.config
-  const routes = [publicRoutes(chat), operatorsRoutes(chat)]
+  const open = publicRoutes(chat)
+  const all = { ...open, ...operatorsRoutes(chat) }
   const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
-  const server = http.createServer(TIMEOUTS, listener(chat, knows, ...routes)).on('upgrade', createGate(chat))
-  server.maxConnections = maxConnections + 1000
-  return { server, operations: opsSocket && http.createServer(TIMEOUTS, listener(chat, () => true, ...routes)) }
+  const server = http.createServer(TIMEOUTS, listener(chat, (request) => (knows(request) ? all : open)))
+  server.on('upgrade', createGate(chat)).maxConnections = maxConnections + 1000
+  return { server, operations: opsSocket && http.createServer(TIMEOUTS, listener(chat, () => all)) }
 }
 
 /** Answers with {status, body, headers} of 'METHOD /path' among the routes, a room's name standing as `*`. */
-function listener(chat, isOperator, open, operators) {
+function listener(chat, routesFor) {
   return async (request, response) => {
     const [pathname, query] = request.url.split('?', 2)
-    const key = `${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`
-    const route = (isOperator(request) && operators[key]) || open[key]
-    const asked = { headers: request.headers, query: new URLSearchParams(query), room: pathname.match(ROOM)?.[0] }
+    const route = routesFor(request)[`${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`]
+    const room = pathname.match(ROOM)?.[0]
     try {
-      respond(chat, response, route ? await route(asked) : refusal(404, 'not found'))
+      check(route, 'not found', 'not_found')
+      respond(chat, response, await route({ headers: request.headers, query: new URLSearchParams(query), room }))
     } catch (error) {
       const status = REFUSED[error.code ?? error.name] ?? 503
       if (status === 503) chat.log.error({ error: error.message, path: pathname }, 'request failed')
-      respond(chat, response, refusal(status, error.message))
+      respond(chat, response, { status, body: { error: error.message } })
     }
   }
-}
-
-function refusal(status, error) {
-  return { status, body: { error } }
 }
 
 function respond({ draining, stopping }, response, { status = 200, body = '', headers }) {
@@ -74,9 +71,10 @@ function publicRoutes(chat) {
 }
 
 function operatorsRoutes(chat) {
+  const { registry } = chat.metrics
   return {
     'GET /health': () => healthAnswer(chat.health(true)),
-    'GET /metrics': () => metricsAnswer(chat),
+    'GET /metrics': async () => ({ body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }),
     'POST /drain': ({ query }) => {
       const windowMs = Number(query.get('window_ms'))
       check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
@@ -88,10 +86,6 @@ function operatorsRoutes(chat) {
 
 function healthAnswer(body) {
   return { status: body.status === 'fail' ? 503 : 200, body, headers: { 'Content-Type': 'application/health+json' } }
-}
-
-async function metricsAnswer({ metrics: { registry } }) {
-  return { body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }
 }
 
 /** The page's flat directory, read once so that no request can name any other file. */

@@ -43,11 +43,12 @@ async function stop(chat, servers, signal) {
   log.info({ signal, connections: clients.size }, 'stopping')
   setTimeout(end, DEADLINE_MS, 'stopped at the deadline')
   const closed = Promise.all(servers.map(stopListening))
-  const windowMs = clients.size === 0 ? 0 : Math.min(500 + clients.size, WINDOW_MAX_MS)
+  const gone = () => clients.size === 0
+  const windowMs = Math.min(500 + clients.size, WINDOW_MAX_MS)
   chat.handOver(windowMs)
-  await until(() => clients.size === 0, windowMs + GRACE_MS)
+  await until(gone, windowMs + GRACE_MS)
   await chat.dismiss()
-  await until(() => clients.size === 0, GRACE_MS)
+  await until(gone, GRACE_MS)
   for (const client of clients) client.ws.terminate()
   // Kept-alive connections end with their next answer; idle ones are cut last, since cutting races with a request.
   await Promise.race([closed, sleep(GRACE_MS)])

@@ -1,12 +1,11 @@
 // The frames of the wire: what clients may say, checked by hand, and what the server answers, encoded once.
+import { isRoom, MAX_ROOMS, tidy } from '../public/names.js'
 
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._'-]{0,30}[\p{L}\p{N}\p{M}.])?$/u
-const ROOM = /^[\p{L}\p{N}][\p{L}\p{N}\p{M}_-]{0,31}$/u
 const CID = /^[A-Za-z0-9_-]{8,64}$/
 // C0 without TAB and LF, DEL, C1, line separators, and the bidirectional overrides that disguise text.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu
 const MAX_TEXT = 4000
-const MAX_ROOMS = 32
 
 /** Why a frame is refused: message, `code` and maybe `retry_after_ms` go back to the client. */
 export class FrameError extends Error {
@@ -39,16 +38,15 @@ export function parseFrame(data, isBinary) {
   return frame
 }
 
-/** A display name in its one written form (NFC, single spaces). */
+/** A display name in its one written form. */
 export function readName(value) {
-  const name = typeof value === 'string' ? value.normalize('NFC').trim().replace(/ +/g, ' ') : ''
+  const name = typeof value === 'string' ? tidy(value) : ''
   check(NAME.test(name) && name.length <= 32, "a name has 1 to 32 letters, digits, spaces or . _ ' -")
   return name
 }
 
 export function readRoom(value) {
-  const valid = typeof value === 'string' && value === value.normalize('NFC') && ROOM.test(value)
-  check(valid, 'a room name has 1 to 32 letters, digits, _ or -')
+  check(typeof value === 'string' && isRoom(value), 'a room name has 1 to 32 letters, digits, _ or -')
   return value
 }
 

@@ -1,9 +1,11 @@
-// One room in one process: its members here, the newest messages, and how far this process has read the store.
+// One room in one process: its members, the newest messages, how far this process has read the store, and who is told what.
 import { encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
 const TAIL = 500
 const PAGE = 50
+const SHOWN = 100
+const QUIET_MS_PER_MEMBER = 2
 
 export class Room {
   members = new Set()
@@ -11,28 +13,29 @@ export class Room {
   outgoingSince = undefined
   /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
-  /** Who is in it in other processes, the presence frame that was told last, and until when (ms since 1970) it will do. */
+  /** The names of who is in it in other processes. */
   elsewhere = []
-  presence = undefined
-  quietUntil = 0
+  /** The presence frame that was told last, and until when (ms since 1970) it will do. */
+  #told = undefined
+  #quietUntil = 0
   #tail = []
   #reading = undefined
   #stale = false
 
-  constructor(name, store, fanout, log) {
-    Object.assign(this, { name, store, fanout, log })
+  constructor(name, { store, fanout, metrics, log }) {
+    Object.assign(this, { name, store, fanout, metrics, log })
   }
 
-  /** Take messages numbered from `first` on; whatever came before is skipped, and a hole is read from the store. */
-  offer({ first, texts, committed }) {
-    if (this.last === undefined || first > this.last + 1) this.catchUp()
-    else this.#accept(texts.slice(this.last + 1 - first), committed)
+  /** Take rows that were `committed` then (ms since 1970); those that were taken before are skipped, a hole is read. */
+  offer(rows, committed) {
+    if (this.last === undefined || rows[0].seq > this.last + 1) this.catchUp()
+    else this.#accept(rows, committed)
   }
 
   /** Read on in the store until nothing newer is there, one reader at a time; resolves to whether that succeeded. */
   catchUp() {
     this.#stale = true
-    this.#reading ??= this.#readAll().finally(() => { this.#reading = undefined })
+    this.#reading ??= this.#readAll()
     return this.#reading
   }
 
@@ -42,20 +45,43 @@ export class Room {
     if (newest !== last) this.catchUp()
   }
 
-  /** Give a client what it is missing after `after`, and everything from now on; {count, outcome} of that. */
+  /** Give a client what it is missing after `after`, who is here, and everything from now on. */
   admit(client, after) {
     this.fanout.flushRoom(this)
     const { messages, reset } = this.#since(after)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
+    // In a large room what the others were told last will do.
+    client.write(encodeFrame((this.members.size > SHOWN && this.#told) || this.#presence()))
     const replayed = after !== null && messages.length > 0
-    return { count: messages.length, outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' }
+    this.metrics.resumes.inc({ outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' })
+    this.metrics.resumeMessages.inc(messages.length)
   }
 
   /** A frame that is not kept, such as `typing`. */
   whisper(text, except) {
     const bytes = encodeFrame(text)
     for (const member of this.members) if (member !== except) member.write(bytes)
+  }
+
+  /** The names of who is in it in this process. */
+  names() {
+    return [...new Set(this.members.values().map(({ name }) => name))]
+  }
+
+  /** Tell the members who is in it, where that has changed; the larger a room, the rarer: about 500 frames a second. */
+  tell(now) {
+    if (now < this.#quietUntil) return
+    const text = this.#presence()
+    if (text === this.#told) return
+    this.#told = text
+    this.#quietUntil = now + this.members.size * QUIET_MS_PER_MEMBER
+    this.fanout.push(this, [text])
+  }
+
+  #presence() {
+    const all = [...new Set([...this.names(), ...this.elsewhere])]
+    return JSON.stringify({ type: 'presence', room: this.name, members: all.sort().slice(0, SHOWN), total: all.length })
   }
 
   async #readAll() {
@@ -65,6 +91,8 @@ export class Room {
     } catch (error) {
       this.log.debug({ error: error.message }, 'room not read')
       return false
+    } finally {
+      this.#reading = undefined
     }
   }
 
@@ -73,8 +101,7 @@ export class Room {
     if (this.last === undefined) return this.#begin(await this.store.read(this.name, null, TAIL))
     const rows = await this.store.read(this.name, this.last, TAIL)
     this.#stale ||= rows.length === TAIL
-    const fresh = rows.filter(({ seq }) => seq > this.last)
-    if (fresh.length > 0) this.#accept(fresh.map(encodeMessage), Date.parse(fresh[0].time))
+    this.#accept(rows, Date.parse(rows[0]?.time))
   }
 
   /** Where there are members already, they have seen messages that the store has lost. */
@@ -84,7 +111,8 @@ export class Room {
     for (const member of this.members) member.history(encodeHistory(this.name, this.#tail.slice(-PAGE), true))
   }
 
-  #accept(texts, committed) {
+  #accept(rows, committed) {
+    const texts = rows.filter(({ seq }) => seq > this.last).map(encodeMessage)
     if (texts.length === 0) return
     this.last += texts.length
     this.#tail.push(...texts)

@@ -1,34 +1,31 @@
 // The rooms this process serves: joined by clients, fed by commits and hints, kept honest by a look at the store.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Fanout } from './fanout.js'
-import { Presence } from './presence.js'
-import { encodeMessage } from './protocol.js'
 import { Room } from './room.js'
 
 const RETRY_MS = 500
 const TYPING_MAX = 100
+const REFRESH_MS = 15_000
+const LIFE_MS = 45_000
 
 export class Rooms {
   all = new Map()
+  /** Who this process has said is in its rooms, and until when (ms since 1970) it need not say it again. */
+  #said = '{}'
+  #saidUntil = Infinity
 
   constructor(chat) {
     this.chat = chat
-    this.fanout = new Fanout(chat.metrics)
-    this.presence = new Presence(chat, this.fanout)
   }
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
     await client.drained()
-    const room = this.all.get(name) ?? this.#open(name)
+    if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
+    const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
     while ((room.last === undefined || after > room.last) && !(await room.catchUp())) await sleep(RETRY_MS)
     if (this.all.get(name) !== room) return this.join(client, name, after)
-    if (!client.rooms.has(name)) return
-    const { count, outcome } = room.admit(client, after)
-    this.presence.greet(client, room)
-    this.chat.metrics.resumes.inc({ outcome })
-    this.chat.metrics.resumeMessages.inc(count)
+    if (client.rooms.has(name)) room.admit(client, after)
   }
 
   leave(client, name) {
@@ -38,17 +35,18 @@ export class Rooms {
 
   /** Rows this process has stored: to its own members and, as a hint, to the other processes. */
   committed(rows) {
-    for (const [name, stored] of Map.groupBy(rows, (row) => row.room)) {
-      const hint = { room: name, first: stored[0].seq, texts: stored.map(encodeMessage), committed: Date.now() }
-      this.all.get(name)?.offer(hint)
+    for (const [room, stored] of Map.groupBy(rows, (row) => row.room)) {
+      const hint = { room, rows: stored, committed: Date.now() }
+      this.heard(hint)
       this.chat.bus?.publish(hint)
     }
   }
 
-  heard(hint) {
-    const room = this.all.get(hint.room)
-    if (hint.first > 0) room?.offer(hint)
-    else for (const text of hint.texts) room?.whisper(text)
+  /** A hint: rows that are stored, or a text that is not kept. */
+  heard({ room: name, rows, committed, text }) {
+    const room = this.all.get(name)
+    if (rows) room?.offer(rows, committed)
+    else room?.whisper(text)
   }
 
   /** Somebody composes a message; large rooms are spared. */
@@ -57,7 +55,7 @@ export class Rooms {
     if (!room?.members.has(client) || room.members.size > TYPING_MAX) return
     const text = JSON.stringify({ type: 'typing', room: name, from: client.name })
     room.whisper(text, client)
-    this.chat.bus?.publish({ room: name, first: 0, texts: [text] })
+    this.chat.bus?.publish({ room: name, text })
   }
 
   /** Hints may have been lost. */
@@ -73,16 +71,26 @@ export class Rooms {
     for (const [room, last] of before) room.compare(lasts.get(room.name) ?? 0, last)
   }
 
-  /** Forget the rooms that nobody is in, and tell the members of the others who is. */
+  /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
+    const now = Date.now()
     for (const { name, members } of this.#loaded()) if (members.size === 0) this.all.delete(name)
-    await this.presence.pulse(this.#loaded())
+    const rooms = this.#loaded()
+    await this.#announce(Object.fromEntries(rooms.map((room) => [room.name, room.names()])), now)
+    const elsewhere = await this.chat.store.present(this.chat.config.instance, now)
+    for (const room of rooms) {
+      room.elsewhere = elsewhere.flatMap((process) => process[room.name] ?? [])
+      room.tell(now)
+    }
   }
 
-  #open(name) {
-    const room = new Room(name, this.chat.store, this.fanout, this.chat.log)
-    this.all.set(name, room)
-    return room
+  /** Only when it has changed, and before the other processes forget it. */
+  async #announce(rooms, now) {
+    const text = JSON.stringify(rooms)
+    if (text === this.#said && now < this.#saidUntil) return
+    await this.chat.store.announce(this.chat.config.instance, rooms, now + LIFE_MS)
+    this.#said = text
+    this.#saidUntil = now + REFRESH_MS
   }
 
   #loaded() {

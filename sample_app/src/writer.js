@@ -6,14 +6,14 @@ const BATCH_MS = 5
 const BATCH_MAX = 500
 const QUEUE_MAX = 5000
 
-/** Writes entries {room, sender, cid, text}; `committed(rows)` is told what was stored, before the senders are. */
+/** Writes entries {room, sender, cid, text}; the rooms are told what was stored, before the senders are. */
 export class Writer {
   #queue = []
   /** Resolves when all that was submitted is stored or refused. */
   writing = undefined
 
-  constructor({ store, log, committed }) {
-    Object.assign(this, { store, log, committed })
+  constructor({ store, log, rooms }) {
+    Object.assign(this, { store, log, rooms })
   }
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
@@ -36,7 +36,7 @@ export class Writer {
   async #write(batch) {
     try {
       const { results, rows } = await this.store.append(batch.map(({ entry }) => entry))
-      this.committed(rows)
+      this.rooms.committed(rows)
       batch.forEach(({ resolve }, index) => resolve(results[index]))
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { isRoom, tidy } from '../public/names.js'
 import { readName, readRoom } from '../src/protocol.js'
 
-const ROOMS = ['lobby', 'Über_uns', '東京', 'a', 'a'.repeat(32), 'a'.repeat(33), '', '-a', 'a b', 'a/b', '<b>', 'a\u202eb', '1-2']
+const ROOMS = ['lobby', 'Über_uns', '東京', 'a', 'a'.repeat(32), 'a'.repeat(33), '', '-a', 'a b', 'a/b', '<b>', 'e\u0301', 'a\u202eb', '1-2']
 
 function takes(read, value) {
   try {

@@ -73,7 +73,7 @@ test('the address is the last one a trusted proxy wrote, and loopback is nobody'
 function writer(append, up = true) {
   const seen = []
   const store = { append, dependency: { up } }
-  return { seen, writer: new Writer({ store, log: { error() {} }, committed: (rows) => seen.push(...rows) }) }
+  return { seen, writer: new Writer({ store, log: { error() {} }, rooms: { committed: (rows) => seen.push(...rows) } }) }
 }
 
 test('the writer batches, tells the rooms first, and says when all is done', async () => {

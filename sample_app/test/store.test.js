@@ -64,11 +64,11 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       const [store, other, room] = await twoStores(t, url)
       const said = async (now) => (await other.present(`${room}1`, now)).flatMap((rooms) => rooms[room] ?? [])
       const soon = Date.now() + 1000
-      await store.announce(`${room}1`, { [room]: ['ana'] }, soon, soon + 100)
-      await store.announce(`${room}2`, { [room]: ['bob', 'cy'], other: ['bob'] }, soon, soon + 100)
+      await store.announce(`${room}1`, { [room]: ['ana'] }, soon + 100)
+      await store.announce(`${room}2`, { [room]: ['bob', 'cy'], other: ['bob'] }, soon + 100)
       assert.deepEqual(await said(soon), ['bob', 'cy'])
       assert.deepEqual(await said(soon + 100), [])
-      await store.announce(`${room}2`, {}, soon, 0)
+      await store.announce(`${room}2`, {}, 0)
       assert.deepEqual(await said(soon), [])
     })
 

@@ -112,6 +112,21 @@ def test_pm2_is_told_when_it_listens(folder: Path) -> None:
         assert child.wait(20) == 0
 
 
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_worker_whose_log_nobody_reads_any_more_ends_all_the_same(folder: Path, signals: int) -> None:
+    env = {"PORT": str(folder / "s"), "DATA_DIR": str(folder)}
+    with subprocess.Popen([need_node(), install(SAMPLE_APP) / "server.js"], env=env, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert json.loads(child.stdout.readline())["level"] == "info"
+        child.stdout.close()
+        try:
+            for _ in range(signals):
+                child.terminate()
+            assert child.wait(20) in (0, 1)
+        finally:
+            child.kill()
+
+
 @pytest.mark.faults
 def test_a_worker_whose_database_hangs_still_ends_in_time(folder: Path, postgres: Server) -> None:
     async def session(chat: Chat) -> None:

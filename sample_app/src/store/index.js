@@ -46,11 +46,12 @@ export class Store {
     Object.assign(this, { driver, dependency, sql: statements(driver.each) })
   }
 
-  /** Make the tables, the first time. */
+  /** Make the tables, and forget the processes that have died, the first time. */
   async open() {
     if (this.#isOpen) return
     await this.#transaction('open', async (query) => {
       for (const sql of [...this.driver.beforeSchema, ...SCHEMA]) await query(sql)
+      await query(this.sql.forget, [Date.now()])
     })
     this.#isOpen = true
   }
@@ -81,11 +82,8 @@ export class Store {
   }
 
   /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
-  announce(instance, rooms, now, expires) {
-    return this.#transaction('announce', async (query) => {
-      await query(this.sql.forget, [now])
-      await query(this.sql.announce, [instance, JSON.stringify(rooms), expires])
-    })
+  announce(instance, rooms, expires) {
+    return this.#query('announce', this.sql.announce, [instance, JSON.stringify(rooms), expires])
   }
 
   /** What all processes but `instance` have said last: [{room: [names]}]. */

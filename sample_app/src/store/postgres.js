@@ -36,14 +36,9 @@ export class PostgresDriver {
   /** A connection on which anything failed is thrown away, which rolls back: nothing is known about its state. */
   async session(body) {
     const client = await this.#pool.connect()
-    let failed = true
-    try {
-      const result = await body(async (sql, values) => (await client.query(sql, values)).rows)
-      failed = false
-      return result
-    } finally {
-      client.release(failed)
-    }
+    const result = body(async (sql, values) => (await client.query(sql, values)).rows)
+    await result.then(() => client.release(), () => client.release(true))
+    return result
   }
 
   close() {
