@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,15 +16,16 @@ from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import StepFailed, TargetError
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
-from chatops.pm2 import Layout, RunSet
+from chatops.pm2 import Layout, RunSet, files
+from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block, Tls
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import programs, text
+from chatops.targets.vps.programs import one_off, programs, text
 from chatops.targets.vps.provision import packages, site
 from chatops.targets.vps.provision.due import due, shut
-from chatops.targets.vps.provision.machine import Machine, Node, RootStep
+from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.needs import need
 
 BIN = str(Path(sys.executable).parent)
@@ -291,6 +293,43 @@ def test_our_scripts_travel_only_where_they_are_missing() -> None:
     carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
     assert carried["203.0.113.2"] == ()
     assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
+def at(folder: Path, node: str = NODE.version) -> Machine:
+    """A host whose app lies in a folder here, with a Node of that version that says what it is asked to run."""
+    machine = replace(fleet(BLOCKS["one"]).machines["203.0.113.1"], layout=Layout(PurePosixPath(folder)))
+    program = Path(machine.runtime.with_name(node) / "bin" / "node")
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' {node} \"$@\"\n")
+    program.chmod(0o755)
+    program.parents[1].with_name("current").symlink_to(node)
+    return machine
+
+
+def test_a_one_off_command_runs_with_the_scripts_and_the_node_of_what_serves(tmp_path: Path) -> None:
+    """Another version of this tool deployed it: that version's scripts are there, ours are not."""
+    machine = at(tmp_path / "it's here", "22.1.0")
+    run_set = RunSet("live", APP.name, "live", "e", "x", (), machine.layout, machine.runtime.with_name("22.1.0") / "bin" / "node")
+    folder = Path(run_set.folder)
+    folder.mkdir(parents=True)
+    for name, value in files(run_set, range(2), PurePosixPath("/srv/my-chat/scripts/older")):
+        (folder / name).write_text(json.dumps(value))
+    done = subprocess.run(["sh", "-c", one_off(machine, run_set, ("echo", "a b"))], capture_output=True, text=True, check=True)
+    asked = ["22.1.0", "/srv/my-chat/scripts/older/launch.cjs", "run", str(folder / "0.json"), "echo", "a b"]
+    assert done.stdout.splitlines() == asked
+
+
+@pytest.mark.parametrize("there", [NODE.version, "22.1.0"])
+def test_workers_are_restarted_on_a_host_that_lacks_the_node_of_the_file(tmp_path: Path, there: str) -> None:
+    machine = at(tmp_path, there)
+    found = fleet(BLOCKS["one"])
+    made = plan(found, state(found, finished), Restart())
+    step = for_user(ShellStep(name="ask", title="ask", reason="change", action='"$node" >"$journal.said"'), "203.0.113.1")
+    program = Path(machine.layout.state / "prepare.sh")
+    program.parent.mkdir(parents=True)
+    program.write_text(text(machine, made, made.phases[0], [step], root=False))
+    subprocess.run(["sh", program], check=True)
+    assert Path(machine.layout.state / "journal.ndjson.said").read_text().split() == [there]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.redact import Redactor, Secret
-from chatops.shell import words
 from chatops.targets.base import Finding
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.client import mirror, once, supply
@@ -26,7 +25,7 @@ from chatops.targets.vps.client.sampler import Sampler, sampled
 from chatops.targets.vps.config import Block, Host
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import programs, text, waves
+from chatops.targets.vps.programs import one_off, programs, text, waves
 from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
 from chatops.whoami import who
 
@@ -214,14 +213,10 @@ class VpsTarget:
 
     async def run(self, arguments: Sequence[str]) -> int:
         """A command in the environment of the release that serves, on the first app host."""
-        state = await self.inspect()
-        for machine, facts in self._fleet.apps(state):
+        for machine, facts in self._fleet.apps(await self.inspect()):
             if live := facts.there.facts(facts.there.live):
-                spec = live.run_set.folder / "0.json"
-                line = words(machine.node_program, machine.scripts / "launch.cjs", "run", spec, *arguments)
-                place = f'export HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH"'
                 link = await self._reaches[machine.host.address].link()
-                return await once.run(link, f"{place}\nexec {line}", machine.name)
+                return await once.run(link, one_off(machine, live.run_set, arguments), machine.name)
         raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
 
     async def doctor(self) -> Sequence[Finding]:

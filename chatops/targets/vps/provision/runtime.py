@@ -48,7 +48,7 @@ if [ ! -e "$folder/node_modules/pm2" ]; then
   install -d -m 755 -o {words(machine.name)} "$folder.new"
   install -m 644 -o {words(machine.name)} {words(files / "package.json", files / "package-lock.json")} "$folder.new"
   cd "$folder.new"
-  runuser -u {words(machine.name)} -- sh -c 'umask 022; exec "$@"' sh env HOME={words(machine.layout.root)} PATH="$PATH" \\
+  runuser -u {words(machine.name)} -- sh -c 'umask 022; exec "$@"' sh env HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH" \\
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error 9>&-
   cd /
   chown -R root:root "$folder.new"
