@@ -181,6 +181,40 @@ def test_without_root_a_bare_host_is_refused() -> None:
         plan(found, state(found, lambda machine: replace(bare(machine), root=False)), Deploy(RELEASE))
 
 
+def on(machine: Machine, run_set: RunSet, version: str | None) -> RunSet:
+    """The same on a Node of that version."""
+    return replace(run_set, node=machine.runtime.with_name(version) / "bin" / "node" if version else None)
+
+
+@pytest.mark.parametrize(
+    ("kept", "more", "gone"),
+    [
+        ("24.19.0", {}, "20.1.0, 22.1.0"),
+        ("22.1.0", {}, "20.1.0"),
+        ("24.19.0", {"daemon_runtime": "20.1.0"}, "22.1.0"),
+        ("24.19.0", {"daemon_runtime": ""}, ""),
+        ("24.19.0", {"root": False}, ""),
+        (None, {}, ""),
+    ],
+)
+def test_a_node_on_which_nothing_runs_goes_with_the_next_deploy(kept: str | None, more: dict[str, Any], gone: str) -> None:
+    """One that a kept release would run on stays, and that of PM2; and all where that is not known."""
+    found = fleet(BLOCKS["one"])
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        recipes = {"old": Recipe(on(machine, facts.there.recipes["old"].run_set, kept), None)}
+        sets = tuple(replace(one, run_set=on(machine, one.run_set, NODE.version)) for one in facts.there.sets)
+        there = replace(facts.there, sets=sets, recipes=recipes)
+        runtimes = ("20.1.0", "22.1.0", NODE.version)
+        return replace(facts, runtimes=runtimes, there=there, **{"daemon_runtime": NODE.version, **more})
+
+    steps = {step.name: step for step in plan(found, state(found, look), Deploy(RELEASE)).steps()}
+    assert ("old_node" in steps) == bool(gone)
+    assert not gone or gone in steps["old_node"].title
+    assert "old_node" not in {step.name for step in plan(found, state(found, look), Restart()).steps()}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "packages": {"packages": {}},
     "unit": {"units": {}},
@@ -309,7 +343,9 @@ def at(folder: Path, node: str = NODE.version) -> Machine:
 def test_a_one_off_command_runs_with_the_scripts_and_the_node_of_what_serves(tmp_path: Path) -> None:
     """Another version of this tool deployed it: that version's scripts are there, ours are not."""
     machine = at(tmp_path / "it's here", "22.1.0")
-    run_set = RunSet("live", APP.name, "live", "e", "x", (), machine.layout, machine.runtime.with_name("22.1.0") / "bin" / "node")
+    run_set = RunSet(
+        "live", APP.name, "live", "e", "x", (), machine.layout, machine.node_program.parents[2] / "22.1.0/bin/node"
+    )
     folder = Path(run_set.folder)
     folder.mkdir(parents=True)
     for name, value in files(run_set, range(2), PurePosixPath("/srv/my-chat/scripts/older")):

@@ -78,6 +78,8 @@ class HostFacts:
     firewall: Firewall = "unknown"
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
+    daemon_runtime: str = ""
+    """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
     stamps: Mapping[str, str] = field(default_factory=dict)
     """What provisioning applied: step -> digest."""
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)

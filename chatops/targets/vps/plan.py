@@ -14,7 +14,7 @@ from chatops.redact import Secret
 from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import purge, site
-from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.due import due, shut, unused
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
 from chatops.targets.vps.through import through
 
@@ -95,6 +95,7 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     rolled = _merged(fleet, state, rollouts, busy=bool(base))
     # nginx may know new workers only when they have proved themselves, and gone ones no longer.
     phases = (*rolled, *base) if _grows(fleet, state, goal) else (*base, *rolled)
+    phases = _tidied(fleet, state, phases) if isinstance(goal, Deploy) else phases
     first = next(iter(rollouts.values()))
     said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
     made = Plan(goal, phases, first.release, (*notices, *said))
@@ -151,6 +152,16 @@ def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
         *_phase("provision", (step for steps in first.values() for step in steps)),
         *_phase("firewall", (step for steps in last.values() for step in steps)),
     )
+
+
+def _tidied(fleet: Fleet, state: VpsState, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """What nobody uses any more goes along with a change: by itself it would be no reason for one."""
+    spare = tuple(step for machine, facts in fleet.apps(state) for step in unused(machine, facts))
+    if not spare or all(step.reason == "skip" for phase in phases for step in phase.steps):
+        return phases
+    if phases[0].name == "provision":
+        return (replace(phases[0], steps=(*phases[0].steps, *spare)), *phases[1:])
+    return (Phase("provision", spare), *phases)
 
 
 def _phase(name: str, steps: Iterable[Step]) -> Iterator[Phase]:

@@ -102,12 +102,19 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         listening=tuple(_listening(seen.lines("listening"))),
         firewall=_firewall(seen.lines("firewall")),
         runtimes=tuple(seen.lines("runtimes")),
+        daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},
         markers={PurePosixPath(name): "\n".join(lines) for name, lines in seen.under("marker").items()},
         there=there,
         workers=tuple(workers),
         lock=lock(seen.lists.get("lock")),
     )
+
+
+def _runtime(program: str, questions: Questions) -> str:
+    """The version that a path of `node` belongs to."""
+    folder = PurePosixPath(program).parent.parent
+    return folder.name if folder.parent == questions.runtimes else ""
 
 
 def _free(lines: Iterable[str]) -> int:

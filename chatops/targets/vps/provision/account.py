@@ -17,8 +17,8 @@ OF_ROOT = ("runtime", "tools")
 def step(machine: Machine) -> RootStep:
     """Makes the user and its folders. Refuses a name that somebody else on the host has.
 
-    The app's user may put what it likes into its folder, and take root's folders there away: root makes what is not there at all,
-    enters before it changes owners, and leaves the rest to the user.
+    The app's user may put what it likes into its folder, and take root's folders there away: root makes only what is not
+    there at all, enters before it changes owners, and leaves the rest to the user.
     """
     name, root = words(machine.name), machine.layout.root
     lock, run = words(machine.lock), machine.layout.run

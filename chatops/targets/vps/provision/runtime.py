@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chatops.shell import words, write
 from chatops.targets.vps.provision.machine import Machine, RootStep, as_user, inside
 
@@ -38,12 +40,22 @@ mv -fT current.new current"""
     return machine.step("node", f"install Node.js {version}", action, limit=300, key=version)
 
 
+def prune(machine: Machine, versions: Sequence[str]) -> RootStep:
+    """Takes versions of Node.js away."""
+    action = f"{inside(machine.runtime.parent, 'root')}\n{words('rm', '-rf', '--', *versions)}"
+    title = f"delete Node.js {', '.join(versions)}, on which nothing runs any more"
+    return RootStep(name="old_node", title=title, reason="remove", action=action, host=machine.host.address)
+
+
 def pm2(machine: Machine) -> RootStep:
     """PM2 and its dependencies, every one held to the checksum of our lock file. Installed without rights."""
     folder, files = machine.pm2, machine.store / "incoming" / "pm2"
     own = f'env HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH"'
-    npm = as_user(machine.name, f"""sh -c 'umask 022; exec "$@"' sh {own} \\
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error""")
+    npm = as_user(
+        machine.name,
+        f"""sh -c 'umask 022; exec "$@"' sh {own} \\
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error""",
+    )
     action = f"""\
 {inside(folder.parent, "root")}
 folder={words(folder.name)}
