@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,15 @@ def position(events: list[dict[str, Any]], kind: str, step: str, host: str) -> i
     return next(n for n, one in enumerate(events) if (one["type"], one.get("step"), one.get("host")) == (kind, step, host))
 
 
+def until_seen_on(monitor: subprocess.Popen[str], hosts: set[str]) -> None:
+    """Reads what the monitor shows until these hosts are those that have workers."""
+    assert monitor.stdout is not None
+    for line in monitor.stdout:
+        if {worker["host"] for worker in json.loads(line).get("workers", ())} == hosts:
+            return
+    raise AssertionError(f"workers of {hosts} were never seen")
+
+
 def test_each_host_does_its_part_and_is_open_to_those_who_need_it(yard: Yard) -> None:
     balancer, first, second, data = yard.hosts
     workers = yard.json("status", "vps")["workers"]
@@ -176,7 +186,11 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     assert status["state"] == "degraded"
     assert any(second.address in notice for notice in status["notices"])
 
-    second.start()
+    with yard.start("monitor", "vps", "--json") as watching:
+        until_seen_on(watching, {first.address})
+        second.start()
+        until_seen_on(watching, {first.address, second.address})
+        watching.terminate()
     second.run("timeout 60 sh -c 'until pgrep -u chat -f launch.cjs; do sleep 0.2; done'")
     status = yard.json("status", "vps")
     assert any(second.address in notice and before in notice for notice in status["notices"])

@@ -192,23 +192,23 @@ class VpsTarget:
 
     async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
         """The workers' files and nginx's, of every host, in the order of time."""
-        from chatops.targets.vps.client.logs import Source, lines
+        from chatops.targets.vps.client.logs import Return, Source, lines
 
-        sources = []
-        for machine, facts in self._fleet.seen(await self.inspect()):
+        state, sources = await self.inspect(), []
+        for machine, facts in self._fleet.seen(state):
             globs = (f"{machine.layout.logs}/*.log", f"/var/log/nginx/chatops-{machine.name}.*.log")
             link = await self._reaches[machine.host.address].link()
             sources.append(Source(link, globs, (f"{machine.layout.secrets}/*",), "root" if facts.root else ""))
-        async with aclosing(lines(self.name, sources, tail, follow, since)) as found:
+        absent = [Return(self._reaches[address]) for address in state.unreachable]
+        async with aclosing(lines(self.name, sources, tail, follow, since, absent)) as found:
             async for line in found:
                 yield line
 
     async def workers(self) -> Sequence[Worker]:
         """Every worker of every app host, from one channel each; those of a host that is lost count as down."""
         if not self._samplers:
-            for machine, facts in self._fleet.apps(await self.inspect()):
-                reach, user = self._reaches[machine.host.address], "root" if facts.root else ""
-                self._samplers.append(Sampler(reach, machine.layout.run, user))
+            apps = (machine for machine in self._fleet.machines.values() if "app" in machine.roles)
+            self._samplers = [Sampler(self._reaches[one.host.address], one.layout.run) for one in apps]
         return await sampled(self._samplers)
 
     async def run(self, arguments: Sequence[str]) -> int:

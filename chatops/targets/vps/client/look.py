@@ -64,6 +64,12 @@ async def look(link: Link, questions: Questions) -> HostFacts:
     return facts(link.host.address, sections, questions, (begun + time.time()) / 2)
 
 
+async def highest(link: Link) -> str:
+    """As whom most can be seen there: `root` where we may become that, else "", who logs in."""
+    answer = await link.script('[ "$(id -u)" = 0 ] || sudo -n true')
+    return "" if answer.code else "root"
+
+
 def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFacts:
     """The facts in what was printed; `now` is our clock at that moment."""
     user, uid = seen.words("login", 2)
