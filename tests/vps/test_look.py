@@ -43,6 +43,7 @@ def questions(root: Path) -> Questions:
         packages=("openssh-server", "no-such-package"),
         units=("no-such.service",),
         markers=(PurePosixPath(root / "marker"), PurePosixPath(root / "none")),
+        certificate=PurePosixPath(root / "fullchain.pem"),
     )
 
 
@@ -57,6 +58,18 @@ def seen(server: Sshd, root: Path) -> HostFacts:
 def write(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def test_how_long_a_certificate_lasts(server: Sshd, tmp_path: Path) -> None:
+    asked = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout key.pem -out fullchain.pem -days 9"
+    )
+    subprocess.run([need("openssl", "openssl"), *asked.split()], cwd=tmp_path, check=True, capture_output=True)
+    left = seen(server, tmp_path).certificate_left
+    assert left is not None
+    assert 9 * 86400 - 60 < left <= 9 * 86400 + 5
+    (tmp_path / "fullchain.pem").write_text("torn")
+    assert seen(server, tmp_path).certificate_left is None
 
 
 def test_an_empty_host(server: Sshd, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block, Tls
+from chatops.targets.vps.doctor import findings
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
@@ -366,6 +367,23 @@ def test_workers_are_restarted_on_a_host_that_lacks_the_node_of_the_file(tmp_pat
     program.write_text(text(machine, made, made.phases[0], [step], root=False))
     subprocess.run(["sh", program], check=True)
     assert Path(machine.layout.state / "journal.ndjson.said").read_text().split() == [there]
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "message"),
+    [
+        (60.5, "ok", "ends in 60 days"),
+        (19.9, "warning", "ends in 19 days"),
+        (6.9, "error", "ends in 6 days"),
+        (-0.5, "error", "ended 1 day ago"),
+    ],
+)
+def test_the_doctor_looks_at_the_certificate(days: float, status: str, message: str) -> None:
+    for name, hosts in (("one", []), ("one with tls", ["203.0.113.1"]), ("three with tls", ["203.0.113.1"])):
+        found = fleet(BLOCKS[name])
+        said = findings(found, state(found, lambda machine: replace(finished(machine), certificate_left=days * 86_400)))
+        seen = [(one.name, one.status, one.message) for one in said if "certificate" in one.name]
+        assert seen == [(f"{host} certificate", status, message) for host in hosts]
 
 
 @pytest.mark.parametrize(

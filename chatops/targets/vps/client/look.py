@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -46,6 +47,7 @@ def script(questions: Questions, mark: str) -> str:
         "packages": " ".join(questions.packages),
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),
+        "certificate": questions.certificate or "",
     }
     body = "\n".join([*(assign(name, value) for name, value in given.items()), *(path.read_text() for path in _SCRIPTS)])
     return f"{assign('mark', mark)}\n{assign('body', body)}\n{_ALONE}"
@@ -109,6 +111,7 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         firewall=_firewall(seen.lines("firewall")),
         runtimes=tuple(seen.lines("runtimes")),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
+        certificate_left=_left("".join(seen.lines("certificate")), now),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},
         markers={PurePosixPath(name): "\n".join(lines) for name, lines in seen.under("marker").items()},
         there=there,
@@ -121,6 +124,14 @@ def _runtime(program: str, questions: Questions) -> str:
     """The version that a path of `node` belongs to."""
     folder = PurePosixPath(program).parent.parent
     return folder.name if folder.parent == questions.runtimes else ""
+
+
+def _left(line: str, now: float) -> float | None:
+    """The seconds from `now` to what openssl-x509(1) says: `notAfter=Nov 26 06:36:01 2026 GMT`."""
+    try:
+        return ssl.cert_time_to_seconds(line.removeprefix("notAfter=")) - now
+    except ValueError:
+        return None
 
 
 def _free(lines: Iterable[str]) -> int:

@@ -1,5 +1,6 @@
 # What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
-# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers, family
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers certificate,
+# and family
 say() { printf '%s %s\n' "$mark" "$*"; }
 content() {
   line=
@@ -59,6 +60,7 @@ done
 for file in $markers; do
   [ ! -f "$file" ] || { say marker "$file"; head -c 65536 "$file"; echo; }
 done
+[ ! -r "$certificate" ] || { say certificate; openssl x509 -noout -enddate -in "$certificate" 2>/dev/null; }
 
 pids=
 for file in "$root"/run/*/set.json; do

@@ -88,6 +88,5 @@ def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:
         yield "unit"
     if not facts.app_user:
         yield "account"
-    secure = machine.block.tls is not None and "balancer" in machine.roles
-    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=secure)):
+    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=machine.secure)):
         yield "site"

@@ -77,6 +77,11 @@ class Machine:
         return not self.peers.apps
 
     @property
+    def secure(self) -> bool:
+        """Whether TLS ends on this host."""
+        return self.block.tls is not None and "balancer" in self.roles
+
+    @property
     def runtime(self) -> PurePosixPath:
         """Its Node.js."""
         return self.layout.root / "runtime" / self.node.version
