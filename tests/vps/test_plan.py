@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import StepFailed, TargetError
+from chatops.install import modules_key
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
@@ -254,7 +255,8 @@ def test_every_slot_leads_to_a_worker_at_every_moment(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for number in range(5):
         (folder / f"{number}.sock").touch()
-    where = replace(fleet(BLOCKS["one"]).site(fleet(BLOCKS["one"]).machines["203.0.113.1"]), layout=run_set.layout)
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    where = replace(fleet(BLOCKS["one"]).site(machine, bare(machine)), layout=run_set.layout)
     absent = []
 
     def change(workers: int) -> None:
@@ -416,6 +418,15 @@ def test_what_serves_over_tls_goes_on_while_a_new_name_is_proved() -> None:
     assert site.plain(there.replace(site.generation(there), site.generation(asked))) in site.plain(asked)
     mailed = replace(machine, block=machine.block.model_copy(update={"tls": Tls(email="other@example.com")}))
     assert [step.name for step in due(mailed, facts)] == ["certificate"]
+
+
+@pytest.mark.parametrize(("arch", "moved"), [("x86_64", False), ("aarch64", True)])
+def test_dependencies_are_installed_again_on_another_architecture(arch: str, moved: bool) -> None:
+    """A disk that moves to another machine brings its modules along."""
+    found = fleet(BLOCKS["one"])
+    [machine] = found.machines.values()
+    keys = {modules_key(found.site(machine, replace(bare(machine), arch=one)), "lock") for one in ("x86_64", arch)}
+    assert (len(keys) == 2) is moved
 
 
 def test_passwords_are_in_no_program() -> None:

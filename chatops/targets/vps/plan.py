@@ -45,14 +45,14 @@ class Fleet:
     url: str
     skip: bool = False
 
-    def site(self, machine: Machine) -> Site:
+    def site(self, machine: Machine, facts: HostFacts) -> Site:
         """What the shared steps want to know of a host."""
         block = machine.block
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
-        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
+        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2)
         slots, stores = site.slots(machine.workers), machine.peers.data
-        return Site(*common, provided=provided, slots=slots, node=machine.node_program, stores=stores)
+        return Site(*common, major, facts.arch, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
@@ -170,7 +170,7 @@ def _phase(name: str, steps: Iterable[Step]) -> Iterator[Phase]:
 
 
 def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> rollout.Rollout:
-    where, there = fleet.site(machine), facts.there
+    where, there = fleet.site(machine, facts), facts.there
     if isinstance(goal, Deploy):
         goal = replace(goal, env={**goal.env, **elsewhere(machine)})
         return rollout.deploy(where, there, goal, (), ready=True)
