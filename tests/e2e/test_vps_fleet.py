@@ -39,7 +39,8 @@ def fleet(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) ->
     (place := folder / "yard").mkdir()
     made = Yard(place, hosts, mirror)
     made.configure(ROLES)
-    made.deploy()
+    finished = made.events("deploy", "vps", "--yes")[-1]
+    assert finished["impact"]["messages"] == 0, "each host had a database of its own: what was said there is not here"
     yield made
     for host in hosts:
         rig.remove(host)

@@ -319,6 +319,38 @@ def test_workers_are_replaced_when_the_stores_move_to_another_host() -> None:
     assert len(set(environments)) == 3
 
 
+ALONE = {"hosts": [THREE["hosts"][2]]}
+MOVES = {
+    "nothing": (THREE, THREE, {}),
+    "one with the data becomes a fleet": (ALONE, {"hosts": [THREE["hosts"][0], THREE["hosts"][2]]}, {}),
+    "two become a fleet": (ALONE, THREE, {"203.0.113.2": "10.0.0.2"}),
+    "a fleet becomes one": (THREE, {"hosts": [THREE["hosts"][1]]}, {"203.0.113.2": "10.0.0.3"}),
+    "stores elsewhere": (ALONE, {**THREE, "redis": "none", "database": "postgres://u:p@10.0.0.9/x"}, {}),
+}
+
+
+@pytest.mark.parametrize("case", MOVES)
+def test_stores_that_are_other_ones_than_before_are_told(case: str) -> None:
+    """By host: where its messages are, which stay there."""
+    before, after, left = MOVES[case]
+    stores = "" if before is ALONE else "10.0.0.3"
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        sets = tuple(replace(one, run_set=replace(one.run_set, stores=stores)) for one in facts.there.sets)
+        return replace(facts, there=replace(facts.there, sets=sets))
+
+    found = fleet(after)
+    made = plan(found, state(found, look), Deploy(RELEASE))
+    told = [notice for notice in made.notices if "not carried over" in notice]
+    new = found.machines["203.0.113.2"].peers.data or "10.0.0.2" if left else ""
+    assert told == [
+        f"{host} gets the PostgreSQL and Redis of {new}: what is stored on {old} is not carried over"
+        for host, old in left.items()
+    ]
+    assert made.apart is bool(left)
+
+
 def test_our_scripts_travel_only_where_they_are_missing() -> None:
     block = Block.model_validate(BLOCKS["three"])
     machines = fleet(BLOCKS["three"]).machines

@@ -98,7 +98,8 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     phases = _tidied(fleet, state, phases) if isinstance(goal, Deploy) else phases
     first = next(iter(rollouts.values()))
     said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
-    made = Plan(goal, phases, first.release, (*notices, *said))
+    moved = tuple(_moved(fleet, state)) if isinstance(goal, Deploy) else ()
+    made = Plan(goal, phases, first.release, (*notices, *moved, *said), apart=bool(moved))
     for machine, facts in fleet.apps(state) if isinstance(goal, Deploy) and made.changes else ():
         _room(facts, machine.layout.root)
     return made
@@ -118,6 +119,17 @@ def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
             yield f"{facts.host} has {free}, about {needed // 1024**2} MiB are needed: old and new workers run side by side"
     if not state.resolves and not isinstance(goal, Remove):
         yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+
+
+def _moved(fleet: Fleet, state: VpsState) -> Iterator[str]:
+    """Stores that are other ones than those of the workers that serve now: nobody carries over what is in these."""
+    for machine, facts in fleet.apps(state):
+        live, block = facts.there.facts(facts.there.live), machine.block
+        names = [name for name, of in (("PostgreSQL", block.database), ("Redis", block.redis)) if of == "managed"]
+        own = machine.host.private or machine.host.address
+        before, after = (live.run_set.stores if live else "") or own, machine.peers.data or own
+        if live and names and before != after:
+            yield f"{facts.host} gets the {' and '.join(names)} of {after}: what is stored on {before} is not carried over"
 
 
 def memory_needed(machine: Machine) -> int:
