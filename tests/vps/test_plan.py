@@ -390,6 +390,16 @@ def test_a_one_off_command_runs_with_the_scripts_and_the_node_of_what_serves(tmp
     assert done.stdout.splitlines() == asked
 
 
+@pytest.mark.parametrize("goal", [Restart(), Rollback("old")], ids=["restart", "rollback"])
+@pytest.mark.parametrize(("there", "folder"), [(True, "/srv/my-chat/tools/pm2-"), (False, "/srv/my-chat/tools/current ")])
+def test_workers_are_started_by_the_pm2_that_is_there(goal: Goal, there: bool, folder: str) -> None:
+    """Another version of this tool deployed them, with another PM2."""
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda one: replace(finished(one), there=replace(served(one), pm2_installed=there)))
+    [start] = [step for step in plan(found, seen, goal).steps() if step.name == "start"]
+    assert f"pm2.cjs {folder}" in start.action  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("there", [NODE.version, "22.1.0"])
 def test_workers_are_restarted_on_a_host_that_lacks_the_node_of_the_file(tmp_path: Path, there: str) -> None:
     machine = at(tmp_path, there)

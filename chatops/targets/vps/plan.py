@@ -50,7 +50,9 @@ class Fleet:
         block = machine.block
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
-        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2)
+        # Only a deploy brings the PM2 of this tool's version, or for another Node; until then there is the one before.
+        pm2 = machine.pm2 if facts.there.pm2_installed else machine.pm2.with_name("current")
+        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, pm2)
         slots, stores = site.slots(machine.workers), machine.peers.data
         return Site(*common, major, facts.arch, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
