@@ -200,6 +200,18 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     assert yard.json("status", "vps")["notices"] == []
 
 
+def test_a_hiccup_of_all_app_hosts_is_over_when_it_is_over(yard: Yard) -> None:
+    """Each has failed often enough to be left out by the balancer for a while; as all have, none is."""
+    ask = "curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1/health"
+    for host in apps(yard):
+        host.run("systemctl stop nginx")
+    during = yard.host.run(f"for n in $(seq 10); do {ask}; done").out.split()
+    for host in apps(yard):
+        host.run("systemctl start nginx")
+    after = yard.host.run(f"for n in $(seq 10); do {ask}; done").out.split()
+    assert (during, after) == (["502"] * 10, ["200"] * 10)
+
+
 def test_back_restarted_and_scaled(yard: Yard) -> None:
     before, first = at_the_balancer(yard), yard.health()["release"]
     yard.change("to go back from")
