@@ -64,6 +64,11 @@ class Course:
     journal: program.Journal | None = None
     error: ChatopsError | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether a phase has begun and not said yet how it ended."""
+        return self.journal is not None and self.journal.code is None
+
     def begin(self, head: Head) -> None:
         """The phase before has ended; what went wrong first counts."""
         self._judge()

@@ -36,7 +36,7 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
     """Dependencies, once for all releases with the same lock file."""
     if not release.lock:
         return
-    installed, tree = site.layout.modules(modules_key(release.lock, site.node_major)), words(site.layout.release(release.id))
+    installed, tree = site.layout.modules(modules_key(site, release.lock)), words(site.layout.release(release.id))
     folder = words(installed)
     text = f"{_swept(installed.parent, shared=site.layout.cache is not None)}\n{_fresh(f'{folder}.$$')}\n"
     text += f"cp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
@@ -48,9 +48,9 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
     yield step("link", "link the dependencies", link, f"[ -e {tree}/node_modules ]")
 
 
-def modules_key(lock: str, node_major: str) -> str:
-    """Dependencies are the same for the same lock file and the same Node major; a host has one architecture."""
-    return hashlib.sha256(f"{lock} {node_major}".encode()).hexdigest()[:16]
+def modules_key(site: Site, lock: str) -> str:
+    """Dependencies are the same for the same lock file, Node major and architecture (a cache may be shared, or move)."""
+    return hashlib.sha256(f"{lock} {site.node_major} {site.arch}".encode()).hexdigest()[:16]
 
 
 def generated(site: Site, env: Environment) -> Iterator[ShellStep]:
@@ -65,7 +65,7 @@ def generated(site: Site, env: Environment) -> Iterator[ShellStep]:
 
 def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
     """What `releases` shows, and what a later rollback needs to start it again."""
-    key = modules_key(release.lock, site.node_major) if release.lock else None
+    key = modules_key(site, release.lock) if release.lock else None
     facts = {"id": release.id, "created": release.created, "by": release.by, "git": release.git, "modules": key}
     text = write(site.layout.state / "releases" / f"{release.id}.json", json.dumps({**facts, **run_set.summary(0, 0)}))
     return step("record", f"record release {release.id}", f"mkdir -p {words(site.layout.state / 'releases')}\n{text}")

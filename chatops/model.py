@@ -227,12 +227,16 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A goal and the phases that reach it; `notices` are what the operator should know before."""
+    """A goal and the phases that reach it; `notices` are what the operator should know before.
+
+    `apart`: what was stored before is not there afterwards.
+    """
 
     goal: Goal
     phases: tuple[Phase, ...] = ()
     release: str | None = None
     notices: tuple[str, ...] = ()
+    apart: bool = False
 
     def steps(self) -> Iterator[Step]:
         """Every step, in order."""

@@ -81,6 +81,8 @@ class RunSet:
     layout: Layout
     node: PurePosixPath | None = None
     """The Node that runs it, wherever it is started again; None: the one that starts it."""
+    stores: str = ""
+    """The host of the stores that it was given; empty: its own, or somebody else's altogether."""
 
     def worker(self, number: int) -> str:
         """PM2's name of a worker: `chat-0a1b2c3d4e-0`."""
@@ -118,6 +120,7 @@ class RunSet:
             "command": self.command,
             "secrets": list(self.secrets),
             **({"node": str(self.node)} if self.node else {}),
+            **({"stores": self.stores} if self.stores else {}),
         }
 
     def specification(self, number: int) -> dict[str, Any]:
@@ -173,7 +176,8 @@ class RunSet:
 def from_summary(value: Mapping[str, Any], app: str, layout: Layout) -> RunSet:
     """The run set that `summary` described. Raises KeyError when the file is not ours."""
     secrets, node = tuple(value["secrets"]), PurePosixPath(value["node"]) if "node" in value else None
-    return RunSet(value["name"], app, value["release"], value["env"], value["command"], secrets, layout, node)
+    common = (value["name"], app, value["release"], value["env"], value["command"], secrets, layout)
+    return RunSet(*common, node, str(value.get("stores", "")))
 
 
 def files(run_set: RunSet, numbers: range, scripts: PurePosixPath) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
-from chatops.model import App, State
+from chatops.model import App, Plan, State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,7 @@ SETTLE = 10.0
 BEFORE, AFTER = 0.5, 0.25
 """Seconds from the start in which everybody should have an answer before a switch; for which they go on after it at least."""
 ROOM = "chatops-probe"
+CLIENTS = 3
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Probe:
 
     settle = SETTLE
 
-    def __init__(self, url: str, app: App, clients: int = 3, authority: Path | None = None) -> None:
+    def __init__(self, url: str, app: App, clients: int = CLIENTS, authority: Path | None = None) -> None:
         self._health = url + app.health
         self._authority = authority
         self._requests = Requests()
@@ -149,9 +150,13 @@ class Probe:
             await client.say("are you there?")
 
 
-def prober(state: State, app: App) -> Probe | None:
-    """The probe of a deploy; None where nothing serves yet, so that nobody can feel anything."""
-    return Probe(state.url, app, authority=state.authority) if state.url else None
+def prober(state: State, app: App, plan: Plan) -> Probe | None:
+    """The probe of a plan; None where nothing serves yet, so that nobody can feel anything.
+
+    Nobody talks where what was said before can't be known afterwards: it would all count as lost.
+    """
+    clients = 0 if plan.apart else CLIENTS
+    return Probe(state.url, app, clients, state.authority) if state.url else None
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -136,7 +136,7 @@ def _wanted(site: Site, there: Deployed, release: Release, env: Environment) -> 
     made = (name for name, value in env.items() if isinstance(value, Generate))
     secrets = tuple(sorted({*made, *(name for name in site.provided if name not in env)}))
     digest = env_digest(env, site.app.name + site.stores)
-    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node)
+    wanted = RunSet("", site.app.name, release.id, digest, release.command, secrets, site.layout, site.node, site.stores)
     unfinished = (facts.run_set for facts in there.sets if facts.run_set.name not in {there.live, there.previous})
     again = next((run_set.name for run_set in unfinished if _same(run_set, wanted)), None)
     return replace(wanted, name=again or _free_name(there, release.id))

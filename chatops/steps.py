@@ -26,6 +26,8 @@ class Site:
     scripts: PurePosixPath
     pm2: PurePosixPath
     node_major: str
+    arch: str
+    """The processor's, as uname(1) has it."""
     provided: tuple[str, ...] = ()
     """Secrets that lie in the secrets' folder of the host already."""
     slots: int = 0

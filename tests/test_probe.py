@@ -14,7 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from chatops.events import Impact
-from chatops.model import App, State
+from chatops.model import App, Plan, Restart, State
 from chatops.probe import Probe, Requests, percentiles, prober
 
 APP = App("chat", Path("/x"), websocket="/ws")
@@ -148,7 +148,23 @@ def test_nothing_that_answers_is_nothing_felt() -> None:
         return await probe.stop()
 
     assert asyncio.run(run()) is None
-    assert prober(State(target="t", kind="local"), APP) is None
+    assert prober(State(target="t", kind="local"), APP, Plan(Restart())) is None
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_nobody_talks_where_messages_are_not_carried_over(apart: bool) -> None:
+    async def run() -> Impact | None:
+        async with chat() as (_, url, _):
+            probe = prober(State(target="t", kind="vps", url=url), APP, Plan(Restart(), apart=apart))
+            assert probe
+            await probe.start()
+            await probe.ready()
+            return await probe.stop()
+
+    impact = asyncio.run(run())
+    assert impact
+    assert impact.requests > 0
+    assert (impact.messages > 0, impact.lost) == (not apart, 0)
 
 
 def test_a_gap_lasts_from_the_first_question_to_the_next_good_answer() -> None:

@@ -58,7 +58,7 @@ async def _once(
 
     plan = target.plan(state, goal_of(config, state))
     _agree(invocation, state.target, plan, yes=yes)
-    felt = None if isinstance(plan.goal, Remove) else prober(state, config.app)
+    felt = None if isinstance(plan.goal, Remove) else prober(state, config.app, plan)
     async with aclosing(execute(target, state, plan, felt)) as events:
         finished = await _show(invocation, events)
     await loading

@@ -103,7 +103,7 @@ class Watched:
 
         state = await self.target.inspect()
         plan = self.target.plan(state, goal)
-        async with aclosing(execute(self.target, state, plan, prober(state, self._app))) as events:
+        async with aclosing(execute(self.target, state, plan, prober(state, self._app, plan))) as events:
             async for event in events:
                 yield event
 

@@ -20,7 +20,7 @@ def kinds() -> list[str]:
 
 
 def block_model(kind: str) -> Any:
-    """The pydantic model of a target's block in the file. Raises ConfigError for an unknown kind."""
+    """The block of a target in the file, as a type. Raises ConfigError for an unknown kind."""
     return _part(kind, "config").Block
 
 

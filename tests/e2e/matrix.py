@@ -76,13 +76,13 @@ class Field(Yard):
     @contextmanager
     def held(self, step: str, mode: str) -> Iterator[None]:
         """For the block, a step waits once (`before` or `after` its action) until `go`, `fails`, or `hangs`."""
-        runtime = "/srv/chat/runtime/current/bin"
+        shim = "/usr/local/bin/timeout"
         self.host.run(f"mkdir -m 1777 {FLAGS}")
-        self.host.write(f"{runtime}/timeout", SHIM.format(step=step, mode=mode, flags=FLAGS), "755")
+        self.host.write(shim, SHIM.format(step=step, mode=mode, flags=FLAGS), "755")
         try:
             yield
         finally:
-            self.host.run(f"rm -rf {runtime}/timeout {FLAGS}")
+            self.host.run(f"rm -rf {shim} {FLAGS}")
 
     def go(self) -> None:
         """Lets the step that is held go on."""

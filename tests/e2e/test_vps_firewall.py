@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatops.model import App
+from chatops.targets.vps import fleet as fleets
+from chatops.targets.vps.config import Block
+from chatops.targets.vps.provision import firewall
 from chatops.targets.vps.provision.firewall import DEAD_MAN
+from tests.blocks import block_of
 from tests.e2e.yard import Yard
 from tests.rig.host import Host
 from tests.rig.rig import Rig
@@ -65,6 +71,29 @@ def test_rules_that_shut_us_out_go_away_again(kept_yard: Yard, rig: Rig) -> None
     assert kept_yard.deploy()["ok"]
     assert active(host)
     assert not waiting(host)
+
+
+def test_a_reboot_before_it_is_confirmed_takes_it_away(kept_yard: Yard) -> None:
+    """The plug is pulled after the firewall came up, and before we came in again; the next deploy puts it up."""
+    host = kept_yard.host
+    host.run(f"ufw --force disable && ufw delete allow 443/tcp && rm {STAMP}")
+    before = rules(host)
+    block = block_of(Block, {"hosts": [{"address": host.address}]})
+    [machine] = fleets.fleet(App("chat", Path("app")), block, {}).machines.values()
+    host.run(f"set -e\n{firewall.step(machine).action}")
+    assert active(host)
+    assert waiting(host)
+    host.restart(hard=True)
+    assert not active(host)
+    assert rules(host) == before
+    assert host.run("ls /etc/systemd/system").out.count("chatops-firewall") == 0
+
+    assert kept_yard.deploy()["ok"]
+    assert active(host)
+    assert not waiting(host)
+    host.restart(hard=True)
+    assert active(host)
+    assert rules(host) == before | {"ufw allow 443/tcp"}
 
 
 def test_sshd_on_another_port(kept_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

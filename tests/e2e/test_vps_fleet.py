@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,8 @@ def fleet(rig: Rig, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) ->
     (place := folder / "yard").mkdir()
     made = Yard(place, hosts, mirror)
     made.configure(ROLES)
-    made.deploy()
+    finished = made.events("deploy", "vps", "--yes")[-1]
+    assert finished["impact"]["messages"] == 0, "each host had a database of its own: what was said there is not here"
     yield made
     for host in hosts:
         rig.remove(host)
@@ -90,6 +92,15 @@ def where(events: list[dict[str, Any]], kind: str, step: str) -> list[str]:
 def position(events: list[dict[str, Any]], kind: str, step: str, host: str) -> int:
     """When it did."""
     return next(n for n, one in enumerate(events) if (one["type"], one.get("step"), one.get("host")) == (kind, step, host))
+
+
+def until_seen_on(monitor: subprocess.Popen[str], hosts: set[str]) -> None:
+    """Reads what the monitor shows until these hosts are those that have workers."""
+    assert monitor.stdout is not None
+    for line in monitor.stdout:
+        if {worker["host"] for worker in json.loads(line).get("workers", ())} == hosts:
+            return
+    raise AssertionError(f"workers of {hosts} were never seen")
 
 
 def test_each_host_does_its_part_and_is_open_to_those_who_need_it(yard: Yard) -> None:
@@ -176,13 +187,29 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     assert status["state"] == "degraded"
     assert any(second.address in notice for notice in status["notices"])
 
-    second.start()
+    with yard.start("monitor", "vps", "--json") as watching:
+        until_seen_on(watching, {first.address})
+        second.start()
+        until_seen_on(watching, {first.address, second.address})
+        watching.terminate()
     second.run("timeout 60 sh -c 'until pgrep -u chat -f launch.cjs; do sleep 0.2; done'")
     status = yard.json("status", "vps")
     assert any(second.address in notice and before in notice for notice in status["notices"])
     assert yard.deploy()["release"] == finished["release"]
     assert set(serving(yard).values()) == {finished["release"]}
     assert yard.json("status", "vps")["notices"] == []
+
+
+def test_a_hiccup_of_all_app_hosts_is_over_when_it_is_over(yard: Yard) -> None:
+    """Each has failed often enough to be left out by the balancer for a while; as all have, none is."""
+    ask = "curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1/health"
+    for host in apps(yard):
+        host.run("systemctl stop nginx")
+    during = yard.host.run(f"for n in $(seq 10); do {ask}; done").out.split()
+    for host in apps(yard):
+        host.run("systemctl start nginx")
+    after = yard.host.run(f"for n in $(seq 10); do {ask}; done").out.split()
+    assert (during, after) == (["502"] * 10, ["200"] * 10)
 
 
 def test_back_restarted_and_scaled(yard: Yard) -> None:

@@ -48,14 +48,31 @@ def test_another_node_between_deploys(yard: Yard, rig: Rig, mirror: Mirror) -> N
     assert nodes(yard.host, "live") == {mirror.version}
 
 
-def test_the_version_alone(yard: Yard, rig: Rig) -> None:
-    """The same release is started again on it."""
+def versions(host: Host) -> set[str]:
+    """The versions of Node that lie there."""
+    return {*host.run("ls /srv/chat/runtime").out.split()} - {"current"}
+
+
+def test_the_version_alone(yard: Yard, rig: Rig, mirror: Mirror) -> None:
+    """The same release is started again on it; the old one goes when no release that is kept needs it, and PM2 neither."""
     with node_mirror(rig.engine.gateway(), "24.98.0") as newer:
         yard.block |= {"node": "24.98.0", "node_mirror": newer.url}
         yard.configure()
         assert harm(yard.deploy()) == {}
         assert nodes(yard.host, "live") == {"24.98.0"}
         assert not yard.deploy()["changed"]
+    yard.block["keep"] = 2
+    yard.configure()
+    for name in ("second", "third", "fourth"):
+        assert versions(yard.host) == {mirror.version, "24.98.0"}
+        yard.change(name)
+        yard.deploy()
+    yard.host.restart()
+    yard.served()
+    yard.change("fifth")
+    assert harm(yard.deploy()) == {}
+    assert versions(yard.host) == {"24.98.0"}
+    assert not yard.deploy()["changed"]
 
 
 def test_a_wrong_checksum_and_a_mirror_out_of_reach(yard: Yard, rig: Rig) -> None:

@@ -77,9 +77,10 @@ def test_the_app_has_no_rights_and_pm2_keeps_its_home_shut(kept_yard: Yard) -> N
     assert host.run(f"sed -n 's/^Umask:[[:space:]]*//p' {daemon}/status").out.strip() == "0077"
     seen = {line.partition("=")[0] for line in host.run(f"tr '\\0' '\\n' <{daemon}/environ").out.splitlines()}
     usual = "HOME PM2_HOME PATH PWD USER LOGNAME SHELL LANG INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID PIDFILE"
+    of_the_unit = "PM2_CONCURRENT_ACTIONS"
     of_pm2 = "SILENT PM2_USAGE NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE"
     of_the_machine = {line.partition("=")[0] for line in host.run("systemctl show-environment").out.splitlines()}
-    assert seen <= {*usual.split(), *of_pm2.split(), *of_the_machine}
+    assert seen <= {*usual.split(), of_the_unit, *of_pm2.split(), *of_the_machine}
 
 
 def test_logs_are_rotated_and_none_is_missed(kept_yard: Yard) -> None:

@@ -50,11 +50,11 @@ def test_what_is_back_after_a_reboot(yard: Yard) -> None:
 
 @pytest.mark.parametrize("offset", ["+1d", "-1d"])
 def test_a_clock_that_is_a_day_off(yard: Yard, offset: str) -> None:
-    """Everything on the host believes in another day; deploys work, and the doctor tells."""
+    """All that runs on the host but systemd, and Redis (libfaketime stops its allocator), believes in another day."""
     yard.host.run("apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends libfaketime")
     yard.host.write("/etc/faketimerc", f"{offset}\n")
     yard.host.run("find /usr/lib -name libfaketimeMT.so.1 >/etc/ld.so.preload")
-    yard.host.restart()
+    yard.host.run("systemctl restart postgresql pm2-chat nginx ssh cron", seconds=200)
     release = yard.served()
     yard.change("on another day")
     deployed = yard.deploy()
@@ -65,7 +65,7 @@ def test_a_clock_that_is_a_day_off(yard: Yard, offset: str) -> None:
     assert abs(float(clock["message"].split()[0])) > 86000
     assert "apt and certificates" in clock["hint"]
     assert yard.json("status", "vps")["state"] == "healthy"
-    assert yard.json("logs", "vps", "-n", "5")
+    assert len(yard.events("logs", "vps", "-n", "5")) > 1
     assert yard.events("rollback", "vps", "--yes")[-1]["release"] == release
 
 

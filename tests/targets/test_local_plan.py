@@ -36,7 +36,7 @@ from chatops.targets.local.plan import LocalState, plan
 
 LAYOUT = Layout(PurePosixPath("/srv/it's"), PurePosixPath("/cache"))
 APP = App("chat", Path("/app"), websocket="/ws")
-SITE = steps.Site(APP, 2, 3, "http://127.0.0.1:3000", LAYOUT, PurePosixPath("/s"), PurePosixPath("/pm2"), "24")
+SITE = steps.Site(APP, 2, 3, "http://127.0.0.1:3000", LAYOUT, PurePosixPath("/s"), PurePosixPath("/pm2"), "24", "x86_64")
 ENV: Environment = {"LOG_LEVEL": "info", "TOKEN": Generate(32)}
 
 

@@ -14,7 +14,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -23,10 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatops.attached import Course, Head
 from chatops.errors import ChatopsError, Interrupted, Locked, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Notice, StepFinished, StepOutput, StepStarted
 from chatops.program import ShellStep, compile_program
-from chatops.targets.vps.client.attach import join
+from chatops.targets.vps.client.attach import in_turn, join
 from chatops.targets.vps.client.cargo import cargo
 from chatops.targets.vps.client.carry import Carrier
 from chatops.targets.vps.client.fleet import together
@@ -550,6 +551,40 @@ def test_who_attaches_sees_what_both_users_of_a_change_do(server: Sshd, tmp_path
     as_app = replace(program(app, "echo app"), lock=lock, goal="deploy b")
     said, code = ended(server, lock, [root, app], as_root, as_app)
     assert (said, code) == ([">s0", "root", "<s0", ">s0", "app", "<s0"], 0)
+
+
+def test_who_attaches_is_told_a_phase_to_its_end_before_the_next_whatever_comes_first() -> None:
+    """Two journals are followed by two programs: the end of one may come through after the beginning of the other."""
+
+    def head(phase: str, *left: str) -> str:
+        return json.dumps(
+            {"event": "phase", "phase": phase, "goal": "deploy b", "left": left, "proofs": [], "titles": {}},
+            separators=(",", ":"),
+        )
+
+    def note(event: str, step: str) -> str:
+        return f'{{"time":1,"event":"{event}","step":"{step}","code":0,"changed":true}}'
+
+    async def lines() -> AsyncGenerator[bytes]:
+        late = [f"root {line}" for line in (note("finished", "nginx"), note("ended", ""), '{"event":"gone","part":1}')]
+        early = [f"app {line}" for line in (head("prepare", "settle"), note("started", "unpack"))]
+        first = [f"root {line}" for line in (head("provision", "prepare", "settle"), note("started", "nginx"))]
+        rest = [note("finished", "unpack"), note("ended", ""), head("settle"), note("started", "drain"), note("ended", "")]
+        for line in (*first, *early, "", *late, *(f"app {line}" for line in rest)):
+            yield line.encode()
+
+    async def go() -> list[str]:
+        course, said = Course(str, "host"), []
+        async for line in in_turn(lines(), course):
+            if head := Head.read(line):
+                course.begin(head)
+                said.append(head.phase)
+            elif line.startswith(b'{"time"') and (event := course.event(line)):
+                said.append(str(getattr(event, "step", "")))
+        course.end()
+        return said
+
+    assert asyncio.run(go()) == ["provision", "nginx", "nginx", "prepare", "unpack", "unpack", "settle", "drain"]
 
 
 def test_a_tool_that_is_killed_between_two_phases_frees_the_lock(server: Sshd, state: PurePosixPath) -> None:

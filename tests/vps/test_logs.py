@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from chatops.errors import TargetError
 from chatops.events import LogLine
 from chatops.targets.vps.client.link import Link
-from chatops.targets.vps.client.logs import Source, lines
+from chatops.targets.vps.client.logs import Return, Source, lines
+from chatops.targets.vps.client.reach import Reach
+from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, gone, linked, sshd
 
 pytestmark = pytest.mark.timeout(60)
@@ -197,3 +200,28 @@ def test_nothing_is_left_running_when_nobody_looks_any_more(server: Sshd, folder
         await gone(tmp_path / "never")
 
     asyncio.run(go())
+
+
+def test_a_host_that_was_out_of_reach_ends_the_stream_when_it_is_back(server: Sshd, folder: Path) -> None:
+    """What its follower opens again has the lines of that host, too."""
+    log = folder / "chat-a-0.out.log"
+    log.write_text(stamped(1, "before"))
+
+    async def go() -> list[str]:
+        found = []
+        with Wire("127.0.0.1", {0: server.port}) as wire:
+            wire.cut()
+            absent = Reach(server.through(wire.port))
+            async with linked(server.host) as link:
+                with pytest.raises(TargetError, match="can be reached again"):
+                    async with aclosing(lines("vps", [source(link, folder)], 10, True, None, [Return(absent, 0.05)])) as live:
+                        async for line in live:
+                            found.append(line.message)
+                            if line.message == "after":
+                                wire.resume()
+                            else:
+                                log.write_text(stamped(1, "before") + stamped(2, "after"))
+            await absent.close()
+        return found
+
+    assert asyncio.run(go()) == ["before", "after"]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from chatops.targets.vps.client import look as module
 from chatops.targets.vps.client.look import facts, look
 from chatops.targets.vps.client.sections import Sections
 from chatops.targets.vps.facts import HostFacts, Questions, Unit
+from tests.needs import need
 from tests.vps.sshd import Sshd, linked, sshd
 
 pytestmark = pytest.mark.timeout(60)
@@ -41,6 +43,7 @@ def questions(root: Path) -> Questions:
         packages=("openssh-server", "no-such-package"),
         units=("no-such.service",),
         markers=(PurePosixPath(root / "marker"), PurePosixPath(root / "none")),
+        certificate=PurePosixPath(root / "fullchain.pem"),
     )
 
 
@@ -55,6 +58,18 @@ def seen(server: Sshd, root: Path) -> HostFacts:
 def write(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def test_how_long_a_certificate_lasts(server: Sshd, tmp_path: Path) -> None:
+    asked = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout key.pem -out fullchain.pem -days 9"
+    )
+    subprocess.run([need("openssl", "openssl"), *asked.split()], cwd=tmp_path, check=True, capture_output=True)
+    left = seen(server, tmp_path).certificate_left
+    assert left is not None
+    assert 9 * 86400 - 60 < left <= 9 * 86400 + 5
+    (tmp_path / "fullchain.pem").write_text("torn")
+    assert seen(server, tmp_path).certificate_left is None
 
 
 def test_an_empty_host(server: Sshd, tmp_path: Path) -> None:
@@ -72,6 +87,18 @@ def test_an_empty_host(server: Sshd, tmp_path: Path) -> None:
     assert server.port in {one.port for one in found.listening}
     assert found.there.sets == ()
     assert found.lock is None
+
+
+def pm2(node: Path, record: Path) -> subprocess.Popen[bytes]:
+    """PM2 on a Node of one version; another is half unpacked."""
+    write(node, "")
+    shutil.copy(need("sleep", "coreutils"), node)
+    folder = node.parents[2]
+    (folder / "24.2.0.new").mkdir()
+    (folder / "current").symlink_to(node.parents[1].name)
+    daemon = subprocess.Popen(["PM2 v7: God Daemon", "60"], executable=node)
+    write(record, f"{daemon.pid}\n")
+    return daemon
 
 
 def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
@@ -98,9 +125,7 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     write(tmp_path / "shared" / "env" / "e1.json", {})
     write(tmp_path / "marker", "first\n\nsecond\n")
     write(tmp_path / "stamps" / "nginx", "digest\n")
-    write(tmp_path / "node" / "24.1.0" / "bin" / "node", "")
-    (tmp_path / "node" / "24.1.0" / "bin" / "node").chmod(0o755)
-    (tmp_path / "node" / "24.2.0.new").mkdir()
+    daemon = pm2(tmp_path / "node" / "24.1.0" / "bin" / "node", tmp_path / "pm2" / "pm2.pid")
     (tmp_path / "modules" / "m1").mkdir(parents=True)
     (tmp_path / "modules" / "m2.new").mkdir()
     for name in ("dumped", "of a set", "unused"):
@@ -113,13 +138,15 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
         found = seen(server, tmp_path)
     finally:
         worker.communicate(b"\n", timeout=10)
+        daemon.kill()
+        daemon.wait(10)
     there = found.there
     assert [(one.run_set, one.workers, one.alive) for one in there.sets] == [(live, 2, 1), (warm, 1, 0)]
     assert (there.live, there.previous, there.modules, there.daemon, there.pm2_installed) == (
         "aaa.2",
         "bbb",
         {"m1"},
-        False,
+        True,
         False,
     )
     assert there.stale == {"unused"}
@@ -135,7 +162,7 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     assert 40_000_000 < found.workers[0].memory_bytes < 100_000_000  # with what it has started
     assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
     assert found.stamps == {"nginx": "digest"}
-    assert found.runtimes == ("24.1.0",)
+    assert (found.runtimes, found.daemon_runtime) == (("24.1.0",), "24.1.0")
 
 
 def test_who_holds_the_lock(server: Sshd, tmp_path: Path) -> None:

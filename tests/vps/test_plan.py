@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,16 +15,19 @@ from pydantic import ValidationError
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import StepFailed, TargetError
+from chatops.install import modules_key
 from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
-from chatops.pm2 import Layout, RunSet
+from chatops.pm2 import Layout, RunSet, files
+from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block, Tls
+from chatops.targets.vps.doctor import findings
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import programs, text
+from chatops.targets.vps.programs import one_off, programs, text
 from chatops.targets.vps.provision import packages, site
 from chatops.targets.vps.provision.due import due, shut
-from chatops.targets.vps.provision.machine import Machine, Node, RootStep
+from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
 from tests.needs import need
 
@@ -180,6 +184,40 @@ def test_without_root_a_bare_host_is_refused() -> None:
         plan(found, state(found, lambda machine: replace(bare(machine), root=False)), Deploy(RELEASE))
 
 
+def on(machine: Machine, run_set: RunSet, version: str | None) -> RunSet:
+    """The same on a Node of that version."""
+    return replace(run_set, node=machine.runtime.with_name(version) / "bin" / "node" if version else None)
+
+
+@pytest.mark.parametrize(
+    ("kept", "more", "gone"),
+    [
+        ("24.19.0", {}, "20.1.0, 22.1.0"),
+        ("22.1.0", {}, "20.1.0"),
+        ("24.19.0", {"daemon_runtime": "20.1.0"}, "22.1.0"),
+        ("24.19.0", {"daemon_runtime": ""}, ""),
+        ("24.19.0", {"root": False}, ""),
+        (None, {}, ""),
+    ],
+)
+def test_a_node_on_which_nothing_runs_goes_with_the_next_deploy(kept: str | None, more: dict[str, Any], gone: str) -> None:
+    """One that a kept release would run on stays, and that of PM2; and all where that is not known."""
+    found = fleet(BLOCKS["one"])
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        recipes = {"old": Recipe(on(machine, facts.there.recipes["old"].run_set, kept), None)}
+        sets = tuple(replace(one, run_set=on(machine, one.run_set, NODE.version)) for one in facts.there.sets)
+        there = replace(facts.there, sets=sets, recipes=recipes)
+        runtimes = ("20.1.0", "22.1.0", NODE.version)
+        return replace(facts, runtimes=runtimes, there=there, **{"daemon_runtime": NODE.version, **more})
+
+    steps = {step.name: step for step in plan(found, state(found, look), Deploy(RELEASE)).steps()}
+    assert ("old_node" in steps) == bool(gone)
+    assert not gone or gone in steps["old_node"].title
+    assert "old_node" not in {step.name for step in plan(found, state(found, look), Restart()).steps()}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "packages": {"packages": {}},
     "unit": {"units": {}},
@@ -218,7 +256,8 @@ def test_every_slot_leads_to_a_worker_at_every_moment(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for number in range(5):
         (folder / f"{number}.sock").touch()
-    where = replace(fleet(BLOCKS["one"]).site(fleet(BLOCKS["one"]).machines["203.0.113.1"]), layout=run_set.layout)
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    where = replace(fleet(BLOCKS["one"]).site(machine, bare(machine)), layout=run_set.layout)
     absent = []
 
     def change(workers: int) -> None:
@@ -281,6 +320,38 @@ def test_workers_are_replaced_when_the_stores_move_to_another_host() -> None:
     assert len(set(environments)) == 3
 
 
+ALONE = {"hosts": [THREE["hosts"][2]]}
+MOVES = {
+    "nothing": (THREE, THREE, {}),
+    "one with the data becomes a fleet": (ALONE, {"hosts": [THREE["hosts"][0], THREE["hosts"][2]]}, {}),
+    "two become a fleet": (ALONE, THREE, {"203.0.113.2": "10.0.0.2"}),
+    "a fleet becomes one": (THREE, {"hosts": [THREE["hosts"][1]]}, {"203.0.113.2": "10.0.0.3"}),
+    "stores elsewhere": (ALONE, {**THREE, "redis": "none", "database": "postgres://u:p@10.0.0.9/x"}, {}),
+}
+
+
+@pytest.mark.parametrize("case", MOVES)
+def test_stores_that_are_other_ones_than_before_are_told(case: str) -> None:
+    """By host: where its messages are, which stay there."""
+    before, after, left = MOVES[case]
+    stores = "" if before is ALONE else "10.0.0.3"
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        sets = tuple(replace(one, run_set=replace(one.run_set, stores=stores)) for one in facts.there.sets)
+        return replace(facts, there=replace(facts.there, sets=sets))
+
+    found = fleet(after)
+    made = plan(found, state(found, look), Deploy(RELEASE))
+    told = [notice for notice in made.notices if "not carried over" in notice]
+    new = found.machines["203.0.113.2"].peers.data or "10.0.0.2" if left else ""
+    assert told == [
+        f"{host} gets the PostgreSQL and Redis of {new}: what is stored on {old} is not carried over"
+        for host, old in left.items()
+    ]
+    assert made.apart is bool(left)
+
+
 def test_our_scripts_travel_only_where_they_are_missing() -> None:
     block = block_of(Block, BLOCKS["three"])
     machines = fleet(BLOCKS["three"]).machines
@@ -292,6 +363,72 @@ def test_our_scripts_travel_only_where_they_are_missing() -> None:
     carried = {address: program.members for address, program in programs(found, made, made.phases[0], {})}
     assert carried["203.0.113.2"] == ()
     assert fleets.LAST_SCRIPT in {member.path.name for member in carried["203.0.113.3"]}
+
+
+def at(folder: Path, node: str = NODE.version) -> Machine:
+    """A host whose app lies in a folder here, with a Node of that version that says what it is asked to run."""
+    machine = replace(fleet(BLOCKS["one"]).machines["203.0.113.1"], layout=Layout(PurePosixPath(folder)))
+    program = Path(machine.runtime.with_name(node) / "bin" / "node")
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' {node} \"$@\"\n")
+    program.chmod(0o755)
+    program.parents[1].with_name("current").symlink_to(node)
+    return machine
+
+
+def test_a_one_off_command_runs_with_the_scripts_and_the_node_of_what_serves(tmp_path: Path) -> None:
+    """Another version of this tool deployed it: that version's scripts are there, ours are not."""
+    machine = at(tmp_path / "it's here", "22.1.0")
+    run_set = RunSet(
+        "live", APP.name, "live", "e", "x", (), machine.layout, machine.node_program.parents[2] / "22.1.0/bin/node"
+    )
+    folder = Path(run_set.folder)
+    folder.mkdir(parents=True)
+    for name, value in files(run_set, range(2), PurePosixPath("/srv/my-chat/scripts/older")):
+        (folder / name).write_text(json.dumps(value))
+    done = subprocess.run(["sh", "-c", one_off(machine, run_set, ("echo", "a b"))], capture_output=True, text=True, check=True)
+    asked = ["22.1.0", "/srv/my-chat/scripts/older/launch.cjs", "run", str(folder / "0.json"), "echo", "a b"]
+    assert done.stdout.splitlines() == asked
+
+
+@pytest.mark.parametrize("goal", [Restart(), Rollback("old")], ids=["restart", "rollback"])
+@pytest.mark.parametrize(("there", "folder"), [(True, "/srv/my-chat/tools/pm2-"), (False, "/srv/my-chat/tools/current ")])
+def test_workers_are_started_by_the_pm2_that_is_there(goal: Goal, there: bool, folder: str) -> None:
+    """Another version of this tool deployed them, with another PM2."""
+    found = fleet(BLOCKS["one"])
+    seen = state(found, lambda one: replace(finished(one), there=replace(served(one), pm2_installed=there)))
+    [start] = [step for step in plan(found, seen, goal).steps() if step.name == "start"]
+    assert f"pm2.cjs {folder}" in start.action  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("there", [NODE.version, "22.1.0"])
+def test_workers_are_restarted_on_a_host_that_lacks_the_node_of_the_file(tmp_path: Path, there: str) -> None:
+    machine = at(tmp_path, there)
+    found = fleet(BLOCKS["one"])
+    made = plan(found, state(found, finished), Restart())
+    step = for_user(ShellStep(name="ask", title="ask", reason="change", action='"$node" >"$journal.said"'), "203.0.113.1")
+    program = Path(machine.layout.state / "prepare.sh")
+    program.parent.mkdir(parents=True)
+    program.write_text(text(machine, made, made.phases[0], [step], root=False))
+    subprocess.run(["sh", program], check=True)
+    assert Path(machine.layout.state / "journal.ndjson.said").read_text().split() == [there]
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "message"),
+    [
+        (60.5, "ok", "ends in 60 days"),
+        (19.9, "warning", "ends in 19 days"),
+        (6.9, "error", "ends in 6 days"),
+        (-0.5, "error", "ended 1 day ago"),
+    ],
+)
+def test_the_doctor_looks_at_the_certificate(days: float, status: str, message: str) -> None:
+    for name, hosts in (("one", []), ("one with tls", ["203.0.113.1"]), ("three with tls", ["203.0.113.1"])):
+        found = fleet(BLOCKS[name])
+        said = findings(found, state(found, lambda machine: replace(finished(machine), certificate_left=days * 86_400)))
+        seen = [(one.name, one.status, one.message) for one in said if "certificate" in one.name]
+        assert seen == [(f"{host} certificate", status, message) for host in hosts]
 
 
 @pytest.mark.parametrize(
@@ -324,6 +461,15 @@ def test_what_serves_over_tls_goes_on_while_a_new_name_is_proved() -> None:
     assert site.plain(there.replace(site.generation(there), site.generation(asked))) in site.plain(asked)
     mailed = replace(machine, block=replace(machine.block, tls=Tls(email="other@example.com")))
     assert [step.name for step in due(mailed, facts)] == ["certificate"]
+
+
+@pytest.mark.parametrize(("arch", "moved"), [("x86_64", False), ("aarch64", True)])
+def test_dependencies_are_installed_again_on_another_architecture(arch: str, moved: bool) -> None:
+    """A disk that moves to another machine brings its modules along."""
+    found = fleet(BLOCKS["one"])
+    [machine] = found.machines.values()
+    keys = {modules_key(found.site(machine, replace(bare(machine), arch=one)), "lock") for one in ("x86_64", arch)}
+    assert (len(keys) == 2) is moved
 
 
 def test_passwords_are_in_no_program() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from chatops.errors import TargetError
 from chatops.model import Worker
+from chatops.resume import Backoff
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.client.sampler import Sampler, sampled
 from tests.rig.link import Link as Wire
@@ -114,3 +115,30 @@ def test_a_host_that_is_lost_takes_no_other_out_of_sight(server: Sshd, tmp_path:
         return seen
 
     assert asyncio.run(go()) == [["up", "up"], ["up", "down"], ["out of reach"]]
+
+
+def test_a_host_that_is_down_at_first_comes_in_by_itself_and_keeps_nobody_waiting(
+    server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]
+) -> None:
+    """It is tried again with more and more time in between; meanwhile who asks is told at once."""
+    record(tmp_path, "aaa", 0, busy.pid, time.time())
+    (tmp_path / "live").symlink_to("aaa")
+
+    async def go() -> tuple[list[list[str]], int]:
+        seen = []
+        with Wire("127.0.0.1", {0: server.port}) as near, Wire("127.0.0.1", {0: server.port}) as far:
+            far.cut()
+            reaches = [Reach(server.through(wire.port)) for wire in (near, far)]
+            samplers = [Sampler(reach, PurePosixPath(tmp_path), Backoff(base=0.1, cap=0.5)) for reach in reaches]
+            for _ in range(60):
+                seen.append([worker.state for worker in await sampled(samplers)])
+            tries = far.traffic.connections
+            far.resume()
+            while len(await sampled(samplers)) < 2:  # noqa: ASYNC110  the host answers in its own time
+                await asyncio.sleep(0.02)
+            await asyncio.gather(*(one.close() for one in (*samplers, *reaches)))
+        return seen, tries
+
+    seen, tries = asyncio.run(go())
+    assert seen == [["up"]] * 60
+    assert 2 <= tries < 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
@@ -52,8 +53,8 @@ class LocalTarget:
         scripts = layout.root / "scripts" / node.scripts_digest()
         pm2 = PurePosixPath(node.pm2_folder(found))
         url = f"http://127.0.0.1:{self._block.port}"
-        site = Site(self._app, self._block.workers, self._block.keep, url, layout, scripts, pm2, found.major)
-        return site, found
+        common = (self._app, self._block.workers, self._block.keep, url, layout, scripts, pm2)
+        return Site(*common, found.major, os.uname().machine), found
 
     async def inspect(self) -> LocalState:
         """What is there now; nothing is started for it."""

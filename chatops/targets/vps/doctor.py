@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from chatops.steps import counted
 from chatops.targets.base import Finding
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.plan import Fleet, VpsState, memory_needed
@@ -15,6 +17,9 @@ LEAST_INODES = 20_000
 MOST_SKEW = 5.0
 SYSTEMS = {"debian", "ubuntu"}
 GLIBC = (2, 28)
+DAY = 86_400
+WARNING_DAYS = 20
+ERROR_DAYS = 7
 
 
 def findings(fleet: Fleet, state: VpsState) -> Iterator[Finding]:
@@ -37,6 +42,7 @@ def _host(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
         yield _at_least("memory", facts.memory_free, memory_needed(machine), "fewer `workers` need less")
     yield _clock(facts)
     yield from _ports(machine, facts)
+    yield from _certificate(machine, facts)
     yield from _boot(machine, facts)
     if facts.reboot_required:
         yield Finding("reboot", "warning", "the system waits for a reboot", "the app comes back by itself")
@@ -98,6 +104,19 @@ def _ports(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
         others = {one.program for one in facts.listening if one.port == port} - {"nginx", ""}
         if others:
             yield Finding(f"port {port}", "error", f"taken by {', '.join(sorted(others))}", "stop that program first")
+
+
+def _certificate(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    """certbot's timer renews it 30 days before it ends: with so little left it has failed for a while."""
+    if not machine.secure or facts.certificate_left is None:
+        return
+    days = math.floor(facts.certificate_left / DAY)
+    message = f"ends in {counted(days, 'day')}" if days >= 0 else f"ended {counted(-days, 'day')} ago"
+    if days >= WARNING_DAYS:
+        yield Finding("certificate", "ok", message)
+    else:
+        hint = "`certbot renew` on the host says why it is not renewed; `systemctl status certbot.timer` whether it is tried"
+        yield Finding("certificate", "error" if days < ERROR_DAYS else "warning", message, hint)
 
 
 def _boot(machine: Machine, facts: HostFacts) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ Firewall = Literal["active", "inactive", "absent", "unknown"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
     """What a look is asked for. `runtimes` holds one folder a Node version, `stamps` one file a provisioning step, with the
-    digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB)."""
+    digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB), `certificate` one in PEM."""
 
     app: str
     layout: Layout
@@ -28,6 +28,7 @@ class Questions:
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     markers: tuple[PurePosixPath, ...] = ()
+    certificate: PurePosixPath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class HostFacts:
     firewall: Firewall = "unknown"
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
+    daemon_runtime: str = ""
+    """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
+    certificate_left: float | None = None
+    """Seconds until the certificate that was asked about ends, negative after that; None where it can't be read."""
     stamps: Mapping[str, str] = field(default_factory=dict)
     """What provisioning applied: step -> digest."""
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)

@@ -78,6 +78,7 @@ def questions(machine: Machine) -> Questions:
         packages=packages.wanted(machine),
         units=(*units, "certbot.timer"),
         markers=(site.path(machine), machine.scripts / LAST_SCRIPT),
+        certificate=site.certificates(machine) / "fullchain.pem" if machine.secure else None,
     )
 
 

@@ -14,7 +14,7 @@ from chatops.redact import Secret
 from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import purge, site
-from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.due import due, shut, unused
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
 from chatops.targets.vps.through import through
 
@@ -45,14 +45,16 @@ class Fleet:
     url: str
     skip: bool = False
 
-    def site(self, machine: Machine) -> Site:
+    def site(self, machine: Machine, facts: HostFacts) -> Site:
         """What the shared steps want to know of a host."""
         block = machine.block
         major = machine.node.version.partition(".")[0]
         provided = tuple(provided_secrets(machine))
-        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, machine.pm2, major)
+        # Only a deploy brings the PM2 of this tool's version, or for another Node; until then there is the one before.
+        pm2 = machine.pm2 if facts.there.pm2_installed else machine.pm2.with_name("current")
+        common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, pm2)
         slots, stores = site.slots(machine.workers), machine.peers.data
-        return Site(*common, provided=provided, slots=slots, node=machine.node_program, stores=stores)
+        return Site(*common, major, facts.arch, provided=provided, slots=slots, node=machine.node_program, stores=stores)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
@@ -95,9 +97,11 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     rolled = _merged(fleet, state, rollouts, busy=bool(base))
     # nginx may know new workers only when they have proved themselves, and gone ones no longer.
     phases = (*rolled, *base) if _grows(fleet, state, goal) else (*base, *rolled)
+    phases = _tidied(fleet, state, phases) if isinstance(goal, Deploy) else phases
     first = next(iter(rollouts.values()))
     said = dict.fromkeys(notice for one in rollouts.values() for notice in one.notices)
-    made = Plan(goal, phases, first.release, (*notices, *said))
+    moved = tuple(_moved(fleet, state)) if isinstance(goal, Deploy) else ()
+    made = Plan(goal, phases, first.release, (*notices, *moved, *said), apart=bool(moved))
     for machine, facts in fleet.apps(state) if isinstance(goal, Deploy) and made.changes else ():
         _room(facts, machine.layout.root)
     return made
@@ -117,6 +121,17 @@ def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
             yield f"{facts.host} has {free}, about {needed // 1024**2} MiB are needed: old and new workers run side by side"
     if not state.resolves and not isinstance(goal, Remove):
         yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+
+
+def _moved(fleet: Fleet, state: VpsState) -> Iterator[str]:
+    """Stores that are other ones than those of the workers that serve now: nobody carries over what is in these."""
+    for machine, facts in fleet.apps(state):
+        live, block = facts.there.facts(facts.there.live), machine.block
+        names = [name for name, of in (("PostgreSQL", block.database), ("Redis", block.redis)) if of == "managed"]
+        own = machine.host.private or machine.host.address
+        before, after = (live.run_set.stores if live else "") or own, machine.peers.data or own
+        if live and names and before != after:
+            yield f"{facts.host} gets the {' and '.join(names)} of {after}: what is stored on {before} is not carried over"
 
 
 def memory_needed(machine: Machine) -> int:
@@ -153,13 +168,23 @@ def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
     )
 
 
+def _tidied(fleet: Fleet, state: VpsState, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """What nobody uses any more goes along with a change: by itself it would be no reason for one."""
+    spare = tuple(step for machine, facts in fleet.apps(state) for step in unused(machine, facts))
+    if not spare or all(step.reason == "skip" for phase in phases for step in phase.steps):
+        return phases
+    if phases[0].name == "provision":
+        return (replace(phases[0], steps=(*phases[0].steps, *spare)), *phases[1:])
+    return (Phase("provision", spare), *phases)
+
+
 def _phase(name: str, steps: Iterable[Step]) -> Iterator[Phase]:
     if found := tuple(steps):
         yield Phase(name, found)
 
 
 def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> rollout.Rollout:
-    where, there = fleet.site(machine), facts.there
+    where, there = fleet.site(machine, facts), facts.there
     if isinstance(goal, Deploy):
         goal = replace(goal, env={**goal.env, **elsewhere(machine)})
         return rollout.deploy(where, there, goal, (), ready=True)

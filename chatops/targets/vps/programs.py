@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from chatops.attached import goal
 from chatops.environment import env_digest, env_file
 from chatops.model import Deploy, Phase, Plan
+from chatops.pm2 import RunSet
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words
 from chatops.targets.vps import bundle
@@ -76,15 +77,34 @@ def text(machine: Machine, plan: Plan, phase: Phase, steps: Iterable[ShellStep],
         "stop": state / "stop",
         "node": machine.node_program,
     }
-    home = "" if root else f"export HOME={words(machine.layout.root)}\n"
+    own = "" if root else _own(machine)
     folders = (
         f"mkdir -p {words(machine.stamps)}\nchmod 755 {words(machine.store.parent, machine.store, machine.stamps)}\n"
         if root
         else ""
     )
-    path = f'export PATH={words(machine.node_program.parent)}:"$PATH"'
     compiled = compile_program(title, list(steps), variables)
-    return compiled.replace("\n\n", f"\n{home}{path}\n{_PRELUDE}\n{folders}\n", 1)
+    return compiled.replace("\n\n", f"\n{own}{_PRELUDE}\n{folders}\n", 1)
+
+
+def _own(machine: Machine) -> str:
+    """What only the app's user has: root runs nothing from a folder of somebody else's. A Node that the file names since the
+    last deploy is not there yet when workers are only restarted, or older ones come back."""
+    current = machine.runtime.with_name("current") / "bin" / "node"
+    return f"""\
+[ -x "$node" ] || node={words(current)}
+export HOME={words(machine.layout.root)} PATH="${{node%/*}}:$PATH"
+"""
+
+
+def one_off(machine: Machine, run_set: RunSet, arguments: Sequence[str]) -> str:
+    """A command beside the workers of a set: with their Node, and with the scripts that they were started from, which may be
+    those of another version of this tool."""
+    node, folder = run_set.node or machine.node_program, run_set.folder
+    return f"""\
+export HOME={words(machine.layout.root)} PATH={words(node.parent)}:"$PATH"
+launch=$(sed -n 's/.*"script": *"\\([^"]*\\)".*/\\1/p' {words(folder / "apps.json")})
+exec {words(node)} "$launch" {words("run", folder / "0.json", *arguments)}"""
 
 
 def _members(machine: Machine, plan: Plan, phase: Phase) -> Iterator[Member]:

@@ -12,7 +12,6 @@ from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
 from chatops.redact import Redactor, Secret
-from chatops.shell import words
 from chatops.targets.base import Finding
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.client import mirror, once, supply
@@ -26,7 +25,7 @@ from chatops.targets.vps.client.sampler import Sampler, sampled
 from chatops.targets.vps.config import Block, Host
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import programs, text, waves
+from chatops.targets.vps.programs import one_off, programs, text, waves
 from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
 from chatops.whoami import who
 
@@ -193,35 +192,31 @@ class VpsTarget:
 
     async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
         """The workers' files and nginx's, of every host, in the order of time."""
-        from chatops.targets.vps.client.logs import Source, lines
+        from chatops.targets.vps.client.logs import Return, Source, lines
 
-        sources = []
-        for machine, facts in self._fleet.seen(await self.inspect()):
+        state, sources = await self.inspect(), []
+        for machine, facts in self._fleet.seen(state):
             globs = (f"{machine.layout.logs}/*.log", f"/var/log/nginx/chatops-{machine.name}.*.log")
             link = await self._reaches[machine.host.address].link()
             sources.append(Source(link, globs, (f"{machine.layout.secrets}/*",), "root" if facts.root else ""))
-        async with aclosing(lines(self.name, sources, tail, follow, since)) as found:
+        absent = [Return(self._reaches[address]) for address in state.unreachable]
+        async with aclosing(lines(self.name, sources, tail, follow, since, absent)) as found:
             async for line in found:
                 yield line
 
     async def workers(self) -> Sequence[Worker]:
         """Every worker of every app host, from one channel each; those of a host that is lost count as down."""
         if not self._samplers:
-            for machine, facts in self._fleet.apps(await self.inspect()):
-                reach, user = self._reaches[machine.host.address], "root" if facts.root else ""
-                self._samplers.append(Sampler(reach, machine.layout.run, user))
+            apps = (machine for machine in self._fleet.machines.values() if "app" in machine.roles)
+            self._samplers = [Sampler(self._reaches[one.host.address], one.layout.run) for one in apps]
         return await sampled(self._samplers)
 
     async def run(self, arguments: Sequence[str]) -> int:
         """A command in the environment of the release that serves, on the first app host."""
-        state = await self.inspect()
-        for machine, facts in self._fleet.apps(state):
+        for machine, facts in self._fleet.apps(await self.inspect()):
             if live := facts.there.facts(facts.there.live):
-                spec = live.run_set.folder / "0.json"
-                line = words(machine.node_program, machine.scripts / "launch.cjs", "run", spec, *arguments)
-                place = f'export HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH"'
                 link = await self._reaches[machine.host.address].link()
-                return await once.run(link, f"{place}\nexec {line}", machine.name)
+                return await once.run(link, one_off(machine, live.run_set, arguments), machine.name)
         raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
 
     async def doctor(self) -> Sequence[Finding]:

@@ -26,8 +26,8 @@ async def join(
     course = Course(redact, link.host.address)
     given = {"lock": lock, "journals": " ".join(str(state / "journal.ndjson") for state in states)}
     text = "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])
-    async with aclosing(link.lines(text, user=user)) as lines:
-        async for line in lines:
+    async with aclosing(link.lines(text, user=user)) as lines, aclosing(in_turn(lines, course)) as ordered:
+        async for line in ordered:
             if line == b"idle":
                 raise TargetError(f"nothing is being changed on `{course.host}`", "`chatops status` shows what is there")
             if head := Head.read(line):
@@ -35,6 +35,25 @@ async def join(
             elif _told(line) and (event := course.event(line)):
                 yield event
     course.end()
+
+
+async def in_turn(lines: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[bytes]:
+    """Lines without the names of their journals: those of one wait until the phase that the other tells of has ended."""
+    current, other = b"", b""
+    waiting: list[bytes] = []
+    async for named in lines:
+        name, _, line = named.partition(b" ")
+        if line and name != current and course.runs:
+            other, waiting = name, [*waiting, line]
+            continue
+        current = name if line else current
+        yield line or name
+        if waiting and not course.runs:
+            current, held, waiting = other, waiting, []
+            for line in held:
+                yield line
+    for line in waiting:
+        yield line
 
 
 def _told(line: bytes) -> bool:

@@ -1,4 +1,5 @@
 # Passes on the journals of the change that holds the lock, from its beginning to its end; takes no part in it.
+# Each line comes after the name of its journal: two are followed at once, and one may come through before the other.
 # shellcheck shell=sh disable=SC2154  # given before: lock journals
 if [ ! -r "$lock" ] || flock -n -s "$lock" true; then
   echo idle
@@ -11,13 +12,14 @@ follow() {
     kill -0 "$$" || exit 0
     sleep 0.3
   done
-  exec tail -c "+$2" -f --pid="$$" -s 0.5 "$1"
+  tail -c "+$2" -f --pid="$$" -s 0.5 "$1" | named "$1"
 }
+named() { sed -u "s#^#$1 #"; }
 show() {
   size=0
   if ours "$1"; then
     size=$(wc -c <"$1")
-    head -c "$size" "$1"
+    head -c "$size" "$1" | named "$1"
   fi
   follow "$1" "$((size + 1))" &
 }

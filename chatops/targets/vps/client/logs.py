@@ -7,19 +7,22 @@ import heapq
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
+from chatops.errors import TargetError
 from chatops.events import LogLine
 from chatops.loglines import Origin, Parser
+from chatops.model import LIMITS
 from chatops.sanitize import LINE_CAP, sanitize, sanitize_line
 from chatops.shell import assign
-from chatops.streams import in_order
+from chatops.streams import in_order, merge
 from chatops.targets.vps.client.link import Link
+from chatops.targets.vps.client.reach import Reach
 
 _SCRIPT = Path(__file__).with_name("follow.sh")
 _WORKER = re.compile(r"(?P<worker>.+)\.(?P<stream>out|err)\.log\Z")
@@ -118,12 +121,32 @@ def _script(source: Source, tail: int, follow: bool, since: float | None) -> str
     return "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])
 
 
+class Return:
+    """No lines, but the end of those of the others when a host that was out of reach can be reached: who follows begins again,
+    with it. `pause`: seconds from try to try."""
+
+    def __init__(self, reach: Reach, pause: float = LIMITS.connect) -> None:
+        self._reach = reach
+        self._pause = pause
+
+    def __aiter__(self) -> AsyncIterator[LogLine]:
+        return self
+
+    async def __anext__(self) -> LogLine:
+        while True:
+            await asyncio.sleep(self._pause)
+            with suppress(TargetError):
+                await self._reach.link()
+                break
+        raise TargetError(f"`{self._reach.host.address}` can be reached again")
+
+
 async def lines(
-    target: str, sources: Sequence[Source], tail: int, follow: bool, since: float | None
+    target: str, sources: Sequence[Source], tail: int, follow: bool, since: float | None, absent: Sequence[Return] = ()
 ) -> AsyncGenerator[LogLine, None]:
     """The last `tail` lines of all hosts together (with `since`, in epoch seconds: those from then on), then live ones.
 
-    Raises TargetError when a host is lost.
+    Raises TargetError when a host is lost, or one of the `absent` ones is back.
     """
     async with AsyncExitStack() as stack:
         hosts = []
@@ -136,6 +159,7 @@ async def lines(
             if since is None or line.time >= since:
                 yield line
         if follow:
-            async with aclosing(in_order(*(host.live() for host in hosts), when=_when)) as live:
-                async for line in live:
+            live = in_order(*(host.live() for host in hosts), when=_when)
+            async with aclosing(live), aclosing(merge(live, *absent)) as found:
+                async for line in found:
                     yield line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -46,6 +47,7 @@ def script(questions: Questions, mark: str) -> str:
         "packages": " ".join(questions.packages),
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),
+        "certificate": questions.certificate or "",
     }
     body = "\n".join([*(assign(name, value) for name, value in given.items()), *(path.read_text() for path in _SCRIPTS)])
     return f"{assign('mark', mark)}\n{assign('body', body)}\n{_ALONE}"
@@ -62,6 +64,12 @@ async def look(link: Link, questions: Questions) -> HostFacts:
             f"can't look at `{link.host.address}`: {said or f'exit code {answer.code}'}", "is it Debian or Ubuntu?"
         )
     return facts(link.host.address, sections, questions, (begun + time.time()) / 2)
+
+
+async def highest(link: Link) -> str:
+    """As whom most can be seen there: `root` where we may become that, else "", who logs in."""
+    answer = await link.script('[ "$(id -u)" = 0 ] || sudo -n true')
+    return "" if answer.code else "root"
 
 
 def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFacts:
@@ -102,12 +110,28 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         listening=tuple(_listening(seen.lines("listening"))),
         firewall=_firewall(seen.lines("firewall")),
         runtimes=tuple(seen.lines("runtimes")),
+        daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
+        certificate_left=_left("".join(seen.lines("certificate")), now),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},
         markers={PurePosixPath(name): "\n".join(lines) for name, lines in seen.under("marker").items()},
         there=there,
         workers=tuple(workers),
         lock=lock(seen.lists.get("lock")),
     )
+
+
+def _runtime(program: str, questions: Questions) -> str:
+    """The version that a path of `node` belongs to."""
+    folder = PurePosixPath(program).parent.parent
+    return folder.name if folder.parent == questions.runtimes else ""
+
+
+def _left(line: str, now: float) -> float | None:
+    """The seconds from `now` to what openssl-x509(1) says: `notAfter=Nov 26 06:36:01 2026 GMT`."""
+    try:
+        return ssl.cert_time_to_seconds(line.removeprefix("notAfter=")) - now
+    except ValueError:
+        return None
 
 
 def _free(lines: Iterable[str]) -> int:

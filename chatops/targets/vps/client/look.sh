@@ -1,5 +1,6 @@
 # What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
-# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers, family
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers certificate,
+# and family
 say() { printf '%s %s\n' "$mark" "$*"; }
 content() {
   line=
@@ -49,7 +50,8 @@ say firewall
 if [ -e /etc/ufw/ufw.conf ]; then grep -s '^ENABLED=' /etc/ufw/ufw.conf || echo ENABLED=unknown; else echo ENABLED=absent; fi
 say runtimes
 for file in "$runtimes"/*/bin/node; do
-  [ ! -x "$file" ] || { file=${file%/bin/node}; printf '%s\n' "${file##*/}"; }
+  file=${file%/bin/node}
+  [ -L "$file" ] || [ ! -x "$file/bin/node" ] || printf '%s\n' "${file##*/}"
 done
 for file in "$stamps"/*; do
   [ ! -f "$file" ] || { say stamp "${file##*/}"; content "$file"; }
@@ -58,6 +60,7 @@ done
 for file in $markers; do
   [ ! -f "$file" ] || { say marker "$file"; head -c 65536 "$file"; echo; }
 done
+[ ! -r "$certificate" ] || { say certificate; openssl x509 -noout -enddate -in "$certificate" 2>/dev/null; }
 
 pids=
 for file in "$root"/run/*/set.json; do
@@ -102,7 +105,11 @@ for folder in "$root"/scripts/*/; do
   if [ ! -d "$folder" ] || [ ! -r "$root/pm2/dump.pm2" ]; then continue; fi
   grep -qsF "$folder" "$root/pm2/dump.pm2" "$root"/run/*/apps.json || { folder=${folder%/}; printf '%s\n' "${folder##*/}"; }
 done
-pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline" && say daemon
+# in a container root may not see what others run, unless as they
+if pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdline"; then
+  say daemon
+  readlink "/proc/$pid/exe" 2>/dev/null || runuser -u "$app" -- readlink "/proc/$pid/exe" 2>/dev/null
+fi
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
 if [ -r "$lock" ] && ! flock -n -s "$lock" true; then say lock; content "$lock"; fi
 say end

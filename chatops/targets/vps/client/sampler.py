@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,18 @@ from typing import Any
 
 from chatops.errors import TargetError
 from chatops.model import LIMITS, Worker
+from chatops.resume import BACKOFF, Backoff
 from chatops.sanitize import sanitize
 from chatops.shell import assign
+from chatops.targets.vps.client.keys import Refused
+from chatops.targets.vps.client.look import highest
 from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.reach import Reach
 
 _SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "sample.sh")]
+
+PATIENT = 2
+"""How many failures in a row it takes until nobody waits for a host any more."""
 
 
 @dataclass(slots=True)
@@ -36,32 +43,51 @@ class Sample:
 
 
 class Sampler:
-    """The workers of one host. The channel is opened by the first question, and again after a loss."""
+    """The workers of one host. The channel is opened by the first question, and again after a loss, with more and more time
+    in between; who asks does not wait for a host that has failed twice."""
 
-    def __init__(self, reach: Reach, run: PurePosixPath, user: str = "") -> None:
+    def __init__(self, reach: Reach, run: PurePosixPath, backoff: Backoff = BACKOFF) -> None:
         self._reach = reach
         self._run = run
-        self._user = user
+        self._backoff = backoff
         self._reading: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._due = 0.0
+        self._reason: TargetError | None = None
         self._before: dict[int, tuple[float, float]] = {}
         self._workers: tuple[Worker, ...] = ()
         self._fresh = asyncio.Event()
 
     async def workers(self) -> tuple[Worker, ...]:
         """The newest sample. Raises TargetError when the host can't be reached."""
-        if self._reading is None or self._reading.done():
+        if self._reading is None:
+            if self._reason and time.monotonic() < self._due:
+                raise self._reason
             self._fresh.clear()
             self._reading = asyncio.create_task(self._read())
         fresh = asyncio.ensure_future(self._fresh.wait())
+        limit = LIMITS.answer if self._failures < PATIENT else 0
         try:
-            await asyncio.wait([self._reading, fresh], timeout=LIMITS.answer, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([self._reading, fresh], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             fresh.cancel()
         if self._reading.done():
-            self._reading.result()
+            raise self._failed(self._reading)
         if not self._fresh.is_set():
-            raise TargetError(f"no sample from `{self._reach.host.address}` within {LIMITS.answer:.0f} s")
+            self._failures += 1
+            raise self._reason or TargetError(f"no sample from `{self._reach.host.address}` within {LIMITS.answer:.0f} s")
+        self._failures, self._reason = 0, None
         return self._workers
+
+    def _failed(self, reading: asyncio.Task[None]) -> BaseException:
+        """Why there is nothing to read any more; the next try is not at once."""
+        error = reading.exception() or TargetError(f"the sampler on `{self._reach.host.address}` has ended")
+        self._reading = None
+        if isinstance(error, TargetError):
+            self._failures += 1
+            self._reason = error
+            self._due = time.monotonic() + self._backoff.wait(self._failures)
+        return error
 
     def lost(self) -> Iterator[Worker]:
         """The workers that were seen last, now that nobody can say how they are."""
@@ -75,12 +101,12 @@ class Sampler:
 
     async def _read(self) -> None:
         link = await self._reach.link()
+        user = await highest(link)
         text = "\n".join([assign("run", self._run), *(path.read_text() for path in _SCRIPTS)])
-        async with aclosing(link.lines(text, user=self._user)) as lines:
+        async with aclosing(link.lines(text, user=user)) as lines:
             async for sample in samples(lines):
                 self._workers = tuple(self._seen(sample))
                 self._fresh.set()
-        raise TargetError(f"the sampler on `{self._reach.host.address}` has ended")
 
     def _seen(self, sample: Sample) -> Iterator[Worker]:
         before, self._before = self._before, {}
@@ -97,12 +123,12 @@ class Sampler:
 
 
 async def sampled(samplers: Sequence[Sampler]) -> list[Worker]:
-    """The workers of several hosts. Raises TargetError when none of them can be reached."""
+    """The workers of several hosts. Raises TargetError when none of them can be reached, Refused when one is another."""
     found = await asyncio.gather(*(sampler.workers() for sampler in samplers), return_exceptions=True)
     none = all(isinstance(seen, BaseException) for seen in found)
     workers: list[Worker] = []
     for sampler, seen in zip(samplers, found, strict=True):
-        if isinstance(seen, BaseException) and (none or not isinstance(seen, TargetError)):
+        if isinstance(seen, BaseException) and (none or isinstance(seen, Refused) or not isinstance(seen, TargetError)):
             raise seen
         workers += sampler.lost() if isinstance(seen, BaseException) else seen
     return workers

@@ -68,7 +68,8 @@ async def secrets(reaches: Reaches, fleet: Fleet) -> Shipped:
     names = tuple(provided_secrets(data)) if data else ()
     if data is None or not names:
         return {}
-    contents = await _contents(reaches[data.host.address], [stores.secrets(data) / name for name in names])
+    owner = data.name if "app" in data.roles else "root"
+    contents = await _contents(reaches[data.host.address], [stores.secrets(data) / name for name in names], owner)
     apps = [machine for machine in fleet.machines.values() if "app" in machine.roles and machine is not data]
     return {
         machine.host.address: tuple(
@@ -78,10 +79,10 @@ async def secrets(reaches: Reaches, fleet: Fleet) -> Shipped:
     }
 
 
-async def _contents(reach: Reach, paths: Sequence[PurePosixPath]) -> list[bytes]:
-    """Files of one line each, in one round trip."""
+async def _contents(reach: Reach, paths: Sequence[PurePosixPath], owner: str) -> list[bytes]:
+    """Files of one line each, in one round trip, as the user whose folder they lie in."""
     text = f'set -e\nfor file in {words(*paths)}; do cat -- "$file"; echo; done'
-    answer = await (await reach.link()).script(text, user="root")
+    answer = await (await reach.link()).script(text, user=owner)
     found = answer.out.split()
     if answer.code or len(found) != len(paths):
         raise TargetError(f"`{reach.host.address}` lacks {paths[-1].name}", "run the same command again")

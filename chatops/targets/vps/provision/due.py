@@ -29,6 +29,16 @@ def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     return () if fine else (step,)
 
 
+def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
+    """What can go besides: versions of Node.js that neither a set, nor a release that is kept, nor PM2 itself runs on."""
+    recipes = facts.there.recipes.values()
+    programs = {one.run_set.node for one in facts.there.sets} | {one.run_set.node for one in recipes}
+    known = None not in programs and (facts.daemon_runtime or not facts.there.daemon)
+    used = {machine.node.version, facts.daemon_runtime, *(program.parent.parent.name for program in programs if program)}
+    if facts.root and known and (spare := sorted(set(facts.runtimes) - used)):
+        yield runtime.prune(machine, spare)
+
+
 def _all(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
     yield packages.step(machine)
     if "app" in machine.roles:
@@ -78,6 +88,5 @@ def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:
         yield "unit"
     if not facts.app_user:
         yield "account"
-    secure = machine.block.tls is not None and "balancer" in machine.roles
-    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=secure)):
+    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=machine.secure)):
         yield "site"

@@ -77,6 +77,11 @@ class Machine:
         return not self.peers.apps
 
     @property
+    def secure(self) -> bool:
+        """Whether TLS ends on this host."""
+        return self.block.tls is not None and "balancer" in self.roles
+
+    @property
     def runtime(self) -> PurePosixPath:
         """Its Node.js."""
         return self.layout.root / "runtime" / self.node.version
@@ -114,6 +119,25 @@ class Machine:
 def store(app: str) -> PurePosixPath:
     """Root's folder for an app."""
     return PurePosixPath("/var/lib/chatops") / app
+
+
+def as_user(name: str, command: str) -> str:
+    """A command (words, the first a program) as the app's user: what it may not do, root must not do for it."""
+    return f"{words('runuser', '-u', name, '--')} {command}"
+
+
+def inside(folder: PurePosixPath, owner: str) -> str:
+    """Commands that enter a folder which the app's user could have exchanged, as long as it is `owner`'s own and no link.
+
+    What root then does to relative names happens there, whatever becomes of the path meanwhile.
+    """
+    path = words(folder)
+    return f"""\
+cd -P {path} || exit
+if [ "$(pwd)" != {path} ] || [ "$(stat -c %U .)" != {words(owner)} ]; then
+  echo {words(f"{folder} is not the folder of {owner} that it should be: move it away")}
+  exit 1
+fi"""
 
 
 def for_user(step: ShellStep, host: str) -> AppStep:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from chatops.shell import words
 from chatops.targets.vps.provision import firewall, site
-from chatops.targets.vps.provision.machine import Machine, RootStep
+from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
 
 GONE = (
     "releases",
@@ -28,7 +28,9 @@ def remove(machine: Machine) -> Iterator[RootStep]:
     root = machine.layout.root
     yield _step(machine, "stop", "stop the workers and PM2", _stop(machine))
     yield _step(machine, "site", "take the site out of nginx", _without_site(machine))
-    gone = words("rm", "-rf", "--", *(root / name for name in GONE), *(machine.stamps / name for name in STAMPS))
+    gone = as_user(machine.name, words("rm", "-rf", "--", *(root / name for name in GONE)))
+    gone = f"! getent passwd {words(machine.name)} >/dev/null || {gone}\n"
+    gone += words("rm", "-f", "--", *(machine.stamps / name for name in STAMPS))
     yield _step(machine, "delete", f"delete the releases and logs under {root}", gone)
 
 
@@ -92,7 +94,7 @@ def _without_packages(machine: Machine) -> str:
     """The last app of ours on the host takes along what any of them brought."""
     store = machine.store
     return f"""\
-systemctl stop {firewall.unit(machine)}.timer 2>/dev/null || :
+{firewall.disarmed(machine)}
 others=
 for other in {store.parent}/*/; do [ "$other" = {store}/ ] || others=1; done
 if [ -z "$others" ] && [ -s {store}/installed ]; then

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chatops.shell import words, write
-from chatops.targets.vps.provision.machine import Machine, RootStep
+from chatops.targets.vps.provision.machine import Machine, RootStep, as_user, inside
 
 
 def node(machine: Machine) -> RootStep:
@@ -13,9 +15,10 @@ def node(machine: Machine) -> RootStep:
     url = f"{machine.block.node_mirror.rstrip('/')}/v{version}/{machine.node.archive}"
     action = f"""\
 umask 022
+{inside(folder.parent, "root")}
 archive={words(archive)}
-folder={words(folder)}
-if [ ! -x "$folder/bin/node" ]; then
+version={words(version)}
+if [ ! -x "$version/bin/node" ]; then
   mkdir -p {words(archive.parent)}
   [ -e "$archive" ] || curl -fsSL --retry 2 --connect-timeout 10 --max-time 240 -o "$archive" {words(url)}
   if ! echo "{machine.node.digest}  $archive" | sha256sum --quiet -c - >/dev/null 2>&1; then
@@ -23,40 +26,52 @@ if [ ! -x "$folder/bin/node" ]; then
     echo 'the archive is not the one whose checksum the mirror names'
     exit 1
   fi
-  trap 'rm -rf "$folder.new"' EXIT
-  rm -rf "$folder.new"
-  mkdir -p "$folder.new"
-  tar -xJf "$archive" -C "$folder.new" --no-same-owner --strip-components=1 --exclude='*/include' --exclude='*/share'
-  "$folder.new/bin/node" --version
-  mv "$folder.new" "$folder"
+  trap 'rm -rf "$version.new"' EXIT
+  rm -rf "$version.new"
+  mkdir "$version.new"
+  tar -xJf "$archive" -C "$version.new" --no-same-owner --strip-components=1 --exclude='*/include' --exclude='*/share'
+  "./$version.new/bin/node" --version
+  rm -rf "$version"
+  mv "$version.new" "$version"
   rm -f "$archive"
 fi
-ln -sfn {words(version)} {words(f"{folder.parent}/current.new")}
-mv -fT {words(f"{folder.parent}/current.new")} {words(folder.parent / "current")}"""
+ln -sfn "$version" current.new
+mv -fT current.new current"""
     return machine.step("node", f"install Node.js {version}", action, limit=300, key=version)
+
+
+def prune(machine: Machine, versions: Sequence[str]) -> RootStep:
+    """Takes versions of Node.js away."""
+    action = f"{inside(machine.runtime.parent, 'root')}\n{words('rm', '-rf', '--', *versions)}"
+    title = f"delete Node.js {', '.join(versions)}, on which nothing runs any more"
+    return RootStep(name="old_node", title=title, reason="remove", action=action, host=machine.host.address)
 
 
 def pm2(machine: Machine) -> RootStep:
     """PM2 and its dependencies, every one held to the checksum of our lock file. Installed without rights."""
     folder, files = machine.pm2, machine.store / "incoming" / "pm2"
-    current = words(folder.parent / "current")
+    own = f'env HOME={words(machine.layout.root)} PATH={words(machine.runtime / "bin")}:"$PATH"'
+    npm = as_user(
+        machine.name,
+        f"""sh -c 'umask 022; exec "$@"' sh {own} \\
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error""",
+    )
     action = f"""\
-folder={words(folder)}
+{inside(folder.parent, "root")}
+folder={words(folder.name)}
 if [ ! -e "$folder/node_modules/pm2" ]; then
   trap 'rm -rf "$folder.new"' EXIT
   rm -rf "$folder.new"
-  install -d -m 755 -o {words(machine.name)} "$folder.new"
-  install -m 644 -o {words(machine.name)} {words(files / "package.json", files / "package-lock.json")} "$folder.new"
-  cd "$folder.new"
-  runuser -u {words(machine.name)} -- sh -c 'umask 022; exec "$@"' sh env HOME={words(machine.layout.root)} PATH="$PATH" \\
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error 9>&-
-  cd /
+  (umask 022; mkdir "$folder.new")
+  install -m 644 {words(files / "package.json", files / "package-lock.json")} "$folder.new"
+  chown {words(machine.name)} "$folder.new"
+  (cd "$folder.new"; {npm} 9>&-)
   chown -R root:root "$folder.new"
   rm -rf "$folder"
   mv "$folder.new" "$folder"
 fi
-ln -sfn {words(folder.name)} {current}.new
-mv -fT {current}.new {current}"""
+ln -sfn "$folder" current.new
+mv -fT current.new current"""
     return machine.step("pm2", "install PM2", action, limit=300)
 
 

@@ -113,8 +113,11 @@ def _upstreams(machine: Machine) -> str:
         )
         blocks.append("\n".join([f"upstream {word} {{", *notes, "  least_conn;", *live, *warm, "}"]))
     if not machine.alone and "balancer" in machine.roles:
-        hosts = [f"  server {_bracketed(host)}:{PRIVATE_PORT} max_fails=2 fail_timeout=5s;" for host in machine.peers.apps]
-        blocks.append("\n".join([f"upstream {word}_hosts {{", "  least_conn;", *hosts, "}"]))
+        places = [f"  server {_bracketed(host)}:{PRIVATE_PORT}" for host in machine.peers.apps]
+        hosts = [f"{place} max_fails=2 fail_timeout=5s;" for place in places]
+        again = [f"{place} max_fails=0 backup;" for place in places]
+        note = "  # A host that fails is left out for 5 s. When all are, all are asked all the same: it may have been a hiccup."
+        blocks.append("\n".join([f"upstream {word}_hosts {{", note, "  least_conn;", *hosts, *again, "}"]))
     return "\n\n".join(blocks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatops.shell import words, write
-from chatops.targets.vps.provision.machine import Machine, RootStep
+from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
 
 REDIS_PORT = 6379
 
@@ -15,18 +15,18 @@ def redis(machine: Machine) -> RootStep:
     hosts = words("127.0.0.1", *([] if machine.alone else [machine.peers.data]))
     action = f"""\
 config={words(config)}
-{_KEEPING}
+{_keeping(machine)}
 if [ -e "$config" ]; then
   port=$(sed -n 's/^port //p' "$config")
 else
   port={REDIS_PORT}
   while ss -Htln "sport = :$port" | grep -q .; do port=$((port + 1)); done
 fi
-[ -s {secret} ] || {{
+as_keeper test -s {secret} || {{
   password=$(fresh)
   keep {secret} "redis://{name}:$password@{_data(machine)}:$port"
 }}
-password=$(sed 's#^[^:]*://[^:]*:##; s#@.*##' {secret})
+password=$(as_keeper sed 's#^[^:]*://[^:]*:##; s#@.*##' {secret})
 hash=$(printf %s "$password" | sha256sum | cut -d' ' -f1)
 bind=
 for host in {hosts}; do bind="$bind $host"; done
@@ -66,7 +66,7 @@ def postgres(machine: Machine) -> RootStep:
     roles = words("SELECT rolname FROM pg_roles")
     bases = words("SELECT datname FROM pg_database")
     action = f"""\
-{_KEEPING}
+{_keeping(machine)}
 ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 "$@" 9>&-; }}
 cd /
 systemctl start postgresql 9>&-
@@ -83,7 +83,7 @@ ask -c {bases} | grep -qxF {name} || ask -c {words(f"CREATE DATABASE {role} OWNE
 
 
 def _peer(machine: Machine, secret: str) -> str:
-    return f'[ -s {secret} ] || keep {secret} "postgres://{machine.name}@/{machine.name}?host=/var/run/postgresql"'
+    return f'as_keeper test -s {secret} || keep {secret} "postgres://{machine.name}@/{machine.name}?host=/var/run/postgresql"'
 
 
 def _remote(machine: Machine, secret: str) -> str:
@@ -92,7 +92,7 @@ def _remote(machine: Machine, secret: str) -> str:
     rules = "\n".join(f"host {name} {name} {_network(client)} scram-sha-256" for client in clients)
     mark = f"# chatops {name}"
     return f"""\
-[ -s {secret} ] || {{
+as_keeper test -s {secret} || {{
   password=$(fresh)
   printf '%s\\n' "ALTER ROLE \\"{name}\\" PASSWORD '$password'" | ask
   keep {secret} "postgres://{name}:$password@{_data(machine)}:5432/{name}"
@@ -131,9 +131,12 @@ def _network(address: str) -> str:
 
 _KEEPING = """\
 fresh() { head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; }
-keep() {
-  mkdir -p "${1%/*}"
-  printf %s "$2" >"$1.new"
-  chown --reference="${1%/*}" "$1.new"
-  mv -f "$1.new" "$1"
-}"""
+keep() { printf %s "$2" | as_keeper sh -c 'umask 077; mkdir -p "${1%/*}"; cat >"$1.new" && mv -f "$1.new" "$1"' sh "$1"; }"""
+
+
+def _keeping(machine: Machine) -> str:
+    """Secrets that lie in a folder of the app's user are read and written as that user."""
+    keeper = as_user(machine.name, "") if "app" in machine.roles else ""
+    return f"""\
+as_keeper() {{ {keeper}"$@"; }}
+{_KEEPING}"""
