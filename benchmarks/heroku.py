@@ -23,7 +23,7 @@ from tests.heroku.stage import write_app
 RUNS = 7
 DEPLOYS = 5
 RATE, SECONDS = 20_000, 10
-CHATOPS = [sys.executable, "-m", "chatops"]
+CHATOPS = [str(Path(sys.executable).with_name("chatops"))]
 LIBRARIES = "import chatops.cli, asyncio, typer, yaml, httpx, httpcore, anyio._backends._asyncio, pydantic.main"
 FILE = "version: 1\napp: {name: chat, path: app}\ntargets:\n  heroku: {app: my-chat}\n"
 COLUMNS = ("what", "goal", "min", "median", "max")

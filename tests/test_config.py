@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from chatops import config
+from chatops.config import secrets
 from chatops.config.check import json_schema
 from chatops.config.json_schema import schema as schema_of_the_file
 from chatops.errors import ConfigError
@@ -309,7 +310,7 @@ def test_pick(folder: Path) -> None:
 
 
 def environment(lines: str) -> Environment:
-    return dict(config.environment(load(with_app(f"  env: {{PLAIN: x}}\n  secrets:\n{lines}"))))
+    return dict(secrets.environment(load(with_app(f"  env: {{PLAIN: x}}\n  secrets:\n{lines}"))))
 
 
 def unresolved(lines: str) -> list[str]:
@@ -341,7 +342,7 @@ def test_secrets_from_everywhere(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         "D": Secret("$HOME/x"),
         "E": Secret("from-dotenv"),
     }
-    assert config.redactor(resolved)("say from-environment twice") == "say [redacted] twice"
+    assert secrets.redactor(resolved)("say from-environment twice") == "say [redacted] twice"
 
 
 def test_loading_resolves_nothing(folder: Path) -> None:
@@ -407,7 +408,12 @@ def test_a_command_that_hangs_is_ended(folder: Path, script: str) -> None:
     assert time.monotonic() - begin < 5
 
 
-ASK = "from pathlib import Path; from chatops import config; config.environment(config.load(Path('chatops.yaml')))"
+ASK = """
+from pathlib import Path
+from chatops import config
+from chatops.config.secrets import environment
+environment(config.load(Path("chatops.yaml")))
+"""
 
 
 def asked(answer: bytes | None) -> tuple[int, str]:
@@ -441,10 +447,10 @@ def test_a_new_command_is_asked_for_once_and_remembered(folder: Path) -> None:
     remembered = folder / "state" / "chatops" / "allowed-commands"
     assert remembered.stat().st_mode & 0o777 == 0o600
     assert remembered.parent.stat().st_mode & 0o077 == 0
-    config.environment(config.load(folder / "chatops.yaml"))  # remembered without a terminal too
+    secrets.environment(config.load(folder / "chatops.yaml"))  # remembered without a terminal too
     remembered.chmod(0o622)
     with pytest.raises(ConfigError):
-        config.environment(config.load(folder / "chatops.yaml"))
+        secrets.environment(config.load(folder / "chatops.yaml"))
 
 
 def test_another_argument_is_asked_for_again(folder: Path) -> None:

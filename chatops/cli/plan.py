@@ -35,7 +35,7 @@ def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalO
     """The goal of a deploy: the app's folder as it is now, or a release that is kept there."""
 
     def of(config: Config, state: State) -> Goal:
-        from chatops.config import environment
+        from chatops.config.secrets import environment
         from chatops.model import Deploy, Rollback
         from chatops.pack import pack
 

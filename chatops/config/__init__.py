@@ -3,15 +3,12 @@
 from chatops.config.bundled import bundled_example, bundled_sample
 from chatops.config.file import Entry
 from chatops.config.load import Config, find, load
-from chatops.config.secrets import environment, redactor
 
 __all__ = [
     "Config",
     "Entry",
     "bundled_example",
     "bundled_sample",
-    "environment",
     "find",
     "load",
-    "redactor",
 ]

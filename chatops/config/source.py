@@ -13,7 +13,7 @@ LARGEST = 256 * 1024
 """Size limit of the file, in bytes."""
 
 # Controls, lone CR and the line breaks that only YAML 1.1 knows would make the file read otherwise than it looks.
-_UNSEEN = re.compile(
+_UNSEEN = (
     "\r(?!\n)|[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
     "|[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
@@ -30,7 +30,7 @@ def decode(content: bytes, report: Report) -> str:
         report.add(START, "", f"the file has {len(content)} bytes; {LARGEST} are the limit")
         raise report.error()
     text = _utf8(content, report).removeprefix("\ufeff")
-    if unseen := _UNSEEN.search(text):
+    if unseen := re.search(_UNSEEN, text):
         message = f"control or invisible character {_name(unseen.group())}"
         report.add(_place(text, unseen.start()), "", message, "remove it, or write it as an escape in double quotes")
         raise report.error()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
 import ssl
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -117,7 +117,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
     ) -> httpx.Response:
-        request_id = str(uuid.uuid4())
+        request_id = os.urandom(16).hex()  # an id of 20 to 128 letters, digits and dashes; uuid takes 2 ms to import
         sent = {**(headers or {}), "Request-Id": request_id}
         content = b"" if body is None else json.dumps(body).encode()
         if content:
