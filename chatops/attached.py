@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from chatops import program
 from chatops.errors import ChatopsError, Unhealthy, UnknownOutcome
 from chatops.events import Event, StepFailed
+from chatops.frozen import frozen
 from chatops.model import Phase, Plan, Scale
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """What a journal says of a phase where it begins."""
 

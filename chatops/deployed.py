@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from chatops.frozen import frozen
 from chatops.model import LIMITS, KeptRelease, ReleaseState, WorkerState
 from chatops.pm2 import Layout, RunSet, from_summary
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetFacts:
     """A run set that is there: `workers` were asked for, `alive` of them live, the first `proved` have passed the gate."""
 
@@ -40,7 +41,7 @@ def set_facts(value: Mapping[str, Any], app: str, layout: Layout, alive: Callabl
     return SetFacts(run_set, workers, living, int(value.get("proved", workers)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipe:
     """How a kept release runs: its last run set, and its dependencies' key."""
 
@@ -71,7 +72,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deployed:
     """What of an app is on one host. `live` and `previous` name run sets: where traffic goes, and what stays warm."""
 

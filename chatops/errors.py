@@ -12,10 +12,10 @@ ChatopsError            1  never raised itself: anything unmapped is a bug here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from chatops.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One fault in the YAML. Line and column count from 1; `path` is dotted (`targets.local.port`)."""
 

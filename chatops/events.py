@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Literal
 
+from chatops.frozen import frozen
 from chatops.model import Worker
 
 Level = Literal["debug", "info", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StepStarted:
     """A step began; `host` is empty where there is only one place."""
 
@@ -24,7 +25,7 @@ class StepStarted:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StepOutput:
     """One sanitised, redacted line that a step printed."""
 
@@ -35,7 +36,7 @@ class StepOutput:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StepFinished:
     """A step is done; `changed` False: there was nothing to do."""
 
@@ -48,7 +49,7 @@ class StepFinished:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StepFailed:
     """A step failed; `message` says why in one fragment."""
 
@@ -61,7 +62,7 @@ class StepFailed:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LogLine:
     """One line of the app or of what stands before it, already sanitised. `fields` of a JSON line."""
 
@@ -76,7 +77,7 @@ class LogLine:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HealthSample:
     """One look at the public health address; `status` 0: no answer at all."""
 
@@ -90,7 +91,7 @@ class HealthSample:
     checks: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WorkerSample:
     """All workers of a target at one moment."""
 
@@ -99,7 +100,7 @@ class WorkerSample:
     workers: tuple[Worker, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Notice:
     """Something worth saying: a gap in a stream, a drain that goes down, advice."""
 
@@ -109,7 +110,7 @@ class Notice:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Impact:
     """What users felt while the target changed, seen from outside."""
 
@@ -121,7 +122,7 @@ class Impact:
     longest_gap_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Finished:
     """The last event of a plan. `exit_code` as in CONTRACT; `error` and `hint` are empty when it went well."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from chatops.errors import ConfigError
 from chatops.events import Level, LogLine
+from chatops.frozen import frozen
 from chatops.loglines import shown
 
 RANKS: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
@@ -24,7 +24,7 @@ _CAPITAL = re.compile(r"(?<!\\)[A-Z]")
 _DURATION = re.compile(rf"(?:{_PIECE.pattern})+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Filter:
     """What to show; an empty one shows all. Times are epoch seconds; `grep` and `exclude` look at the line as it is shown."""
 
@@ -60,7 +60,7 @@ class Filter:
         return self.selects(line) and self.shows(line)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Ending:
     """Lines that end the watching; looked for in every line selected, shown or not. `fail_on` goes first."""
 

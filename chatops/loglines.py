@@ -6,11 +6,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from chatops.events import Level, LogLine
+from chatops.frozen import frozen
 from chatops.sanitize import sanitize
 
 LATEST = 4_102_444_800.0
@@ -61,7 +61,7 @@ _ACCESS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Origin:
     """Where lines come from; becomes part of every LogLine."""
 

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from chatops.frozen import frozen
 from chatops.redact import Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generate:
     """A secret of `length` random bytes that is made on the target once and never leaves it."""
 
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromEnv:
     """A secret in an environment variable of the operator."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromFile:
     """A secret in a file that only its owner may read (0600)."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromCommand:
     """A secret on the standard output of a command (an argument list; no shell)."""
 
@@ -43,7 +44,7 @@ Environment = Mapping[str, str | Secret | Generate]
 """What the app's workers get: plain values, secrets, and secrets that the target makes itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class App:
     """The app as the file describes it; `path` is absolute."""
 
@@ -55,7 +56,7 @@ class App:
     secrets: Mapping[str, SecretReference] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """One packed version of the app. `archive` is a deterministic tar; `digest` its SHA-256 in hex; `id` follows from it.
 
@@ -75,7 +76,7 @@ class Release:
 ReleaseState = Literal["current", "warm", "kept", "bad"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptRelease:
     """A release that the target still has; `created` in epoch seconds."""
 
@@ -89,7 +90,7 @@ class KeptRelease:
 WorkerState = Literal["starting", "up", "stopping", "down", "crashed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """One process of the app. CPU in percent of one core, memory in bytes (RSS), uptime in seconds."""
 
@@ -104,7 +105,7 @@ class Worker:
     release: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lock:
     """Who is changing the target: a person, what they run, since when (epoch seconds)."""
 
@@ -113,7 +114,7 @@ class Lock:
     since: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class State:
     """What a target has now; `authority` (PEM) is who vouches for an https `url`, where it is nobody that all believe.
 
@@ -143,7 +144,7 @@ def before(state: State) -> str | None:
     return max(good, key=lambda kept: kept.created or 0).id if good else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deploy:
     """Make `release` serve, with this environment."""
 
@@ -153,7 +154,7 @@ class Deploy:
     """Whether hosts that don't answer are left out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollback:
     """Make a kept release serve again; `to` None: leave nothing of ours serving. `bad` is marked as such."""
 
@@ -161,19 +162,19 @@ class Rollback:
     bad: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scale:
     """Run this many workers (per app host)."""
 
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restart:
     """Replace every worker by a fresh one of the same release."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remove:
     """Take the app away; with `purge` also what we installed for it."""
 
@@ -187,7 +188,7 @@ Goal = Deploy | Rollback | Scale | Restart | Remove
 Reason = Literal["create", "change", "remove", "skip"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Step:
     """One thing that will be done. `detail` is redacted; `limit` in seconds. Targets extend it with how.
 
@@ -202,7 +203,7 @@ class Step:
     proves: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Gate:
     """What must hold after a phase: `answers` good answers in a row at `url`, from `release` where it says one.
 
@@ -216,7 +217,7 @@ class Gate:
     authority: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Phase:
     """Steps that are carried out together, and the gate that follows them."""
 
@@ -225,7 +226,7 @@ class Phase:
     gate: Gate | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A goal and the phases that reach it; `notices` are what the operator should know before.
 
@@ -248,7 +249,7 @@ class Plan:
         return any(step.reason != "skip" for step in self.steps())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Every time limit of the tool, in seconds."""
 

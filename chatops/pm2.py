@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from chatops.frozen import frozen
 
 SCRIPTS = Path(__file__).parent / "node"
 """Our Node scripts and the lock file of PM2 (AGPL: installed on demand from it, never bundled)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """Where things lie under the app's root, on the local machine and on a VPS alike (CONTRACT, "On a VPS")."""
 
@@ -68,7 +69,7 @@ class Layout:
         return self.root / "shared" / "data"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSet:
     """Workers that were started together: `name` is the release's id, with `.2`, `.3` for later starts of the same."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from chatops import errors, shell
 from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
+from chatops.frozen import frozen
 from chatops.model import Lock, Step
 from chatops.sanitize import sanitize, sanitize_line
 
@@ -21,7 +22,7 @@ ENDED = "ended"
 """The journal's last entry of a phase; without one, the program was killed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ShellStep(Step):
     """A step as POSIX-sh text: `check` exits 0 when there is nothing to do, else `action` does it (under `set -e`)."""
 

@@ -7,11 +7,11 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from chatops.errors import TargetError
 from chatops.events import Notice
+from chatops.frozen import frozen
 from chatops.model import LIMITS
 from chatops.streams import closing
 
@@ -22,7 +22,7 @@ REMEMBERED = 5000
 """How many values are remembered at most for telling repeats."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backoff:
     """Waits between tries, in seconds: none, then full jitter under a doubling `base` up to `cap`.
 

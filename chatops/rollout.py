@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chatops import install, steps
 from chatops.deployed import Deployed, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
+from chatops.frozen import frozen
 from chatops.model import LIMITS, Deploy, Environment, Gate, Generate, Phase, Release, Rollback, Scale, Step
 from chatops.pm2 import RunSet
 from chatops.shell import words
 from chatops.steps import Site
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollout:
     """Phases, the release they lead to, and what to say before. `base` joins the first phase."""
 

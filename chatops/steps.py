@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from chatops.deployed import SetFacts
+from chatops.frozen import frozen
 from chatops.model import LIMITS, App, Reason
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.shell import assign, words, write
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """What stays the same while we work on a host. Programs define `node` (a path) and the command `npm`."""
 

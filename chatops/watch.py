@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from chatops.errors import TargetError
 from chatops.events import HealthSample, LogLine, Notice, WorkerSample
+from chatops.frozen import frozen
 from chatops.model import LIMITS
 from chatops.resume import resume
 from chatops.streams import every, merge
@@ -23,7 +23,7 @@ Probe = Callable[[], Awaitable[HealthSample]]
 S = TypeVar("S", HealthSample, WorkerSample)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cadence:
     """How often to look, in seconds."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from chatops.events import Level, LogLine
+from chatops.frozen import frozen
 from chatops.loglines import shown
 
 LINES = 100_000
@@ -18,7 +18,7 @@ LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 Kind = Literal["release", "step", "notice", "finished", "user"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Mark:
     """Something that happened between the log lines: a release, a step, a notice, the user's own mark."""
 

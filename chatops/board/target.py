@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from chatops.events import HealthSample, WorkerSample
+from chatops.frozen import frozen
 from chatops.model import KeptRelease, Lock, State, Worker
 
 SAMPLES = 1_000
@@ -25,7 +25,7 @@ WORDS: tuple[Word, ...] = ("healthy", "degraded", "unknown", "down")
 """From the best to the worst."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marker:
     """From `time` (epoch seconds) on, `release` answered."""
 

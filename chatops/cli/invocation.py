@@ -8,13 +8,13 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
 from chatops.errors import ChatopsError, ConfigError, Interrupted, TargetError
+from chatops.frozen import frozen
 
 if TYPE_CHECKING:
     from chatops.config import Config
@@ -27,7 +27,7 @@ STREAMING = {"attach", "deploy", "logs", "remove", "restart", "rollback", "scale
 """Verbs that with `--json` say on standard output how they failed, as their last line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """The global options, as given; verbs get it from `of(context)`."""
 

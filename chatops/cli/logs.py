@@ -6,7 +6,6 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
 from chatops.cli.naming import TargetName
 from chatops.errors import ConfigError
+from chatops.frozen import frozen
 
 if TYPE_CHECKING:
     from chatops.events import LogLine, Notice
@@ -30,7 +30,7 @@ ENDS = {"matched": 0, "failed": 8}
 """Exit codes of lines that end the watching (CONTRACT)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What is read, what of it is shown, and which line ends it."""
 

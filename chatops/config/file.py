@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from chatops.config.report import Place
+from chatops.frozen import frozen
 from chatops.model import FromCommand, FromEnv, FromFile, Generate, SecretReference
 from chatops.wants import Checked, Hinted, Wants, block
 
@@ -64,7 +65,7 @@ class File:
     targets: Annotated[Mapping[Name, Any], Wants(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A target as the file names it; `block` is the checked one of its kind."""
 
@@ -73,7 +74,7 @@ class Entry:
     block: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meaning:
     """What a file without problems says; `lasting`: whatever the environment is. `places`: where each dotted path stands."""
 

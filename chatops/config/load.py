@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from chatops.config import remembered
@@ -12,12 +12,13 @@ from chatops.config.file import AppBlock, Entry, Meaning, below, reference
 from chatops.config.report import START, Place, Report, did_you_mean, quoted, shown
 from chatops.config.source import content
 from chatops.errors import ConfigError, Problem
+from chatops.frozen import frozen
 from chatops.model import App
 
 NAME = "chatops.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """A file without problems. `file` is absolute; `places` says where each dotted path stands in it."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatops.errors import ConfigError, Problem
+from chatops.frozen import frozen
 from chatops.sanitize import sanitize
 
 Where = tuple[str | int, ...]
@@ -15,7 +16,7 @@ Where = tuple[str | int, ...]
 _LONGEST = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A position in the file; line and column count from 1."""
 

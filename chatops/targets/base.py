@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from chatops.events import Event, Finished, LogLine
+from chatops.frozen import frozen
 from chatops.model import Goal, Phase, Plan, State, Worker
 
 StateT = TypeVar("StateT", bound=State)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One line of `doctor`: what was looked at, how it stands, and advice where it is not `ok`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,11 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Label, OptionList
 from textual.widgets.option_list import Option
 
+from chatops.frozen import frozen
 from chatops.model import Goal, KeptRelease, Restart, Rollback
 from chatops.tui.paint import span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """One thing that can be agreed to: a goal, its effect in words, and the command that does the same."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -12,6 +11,7 @@ from rich.cells import chop_cells
 
 from chatops.board import Entry, Mark
 from chatops.events import LogLine
+from chatops.frozen import frozen
 from chatops.tui.paint import LEVELS, Piece, Row, clock, fit, fit_end, hue, span
 
 Stamps = Literal["local", "utc", "ago", "off"]
@@ -21,7 +21,7 @@ MOST_FOUND = 50
 """So many matches of one line are highlighted; more would only cost."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """How entries are shown: `width` cells wide (0: not wrapped), names in `names` cells, `found` highlighted."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chatops.board import Entry, Mark
 from chatops.events import Level
 from chatops.filters import RANKS, Filter, patterns
+from chatops.frozen import frozen
 
 _EXCLUDE = re.compile(r"(?:^|\s+)!(?=\S)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """An empty target or worker means all of them. Raises ConfigError (`filter()`) for what is no regular expression."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 from chatops.events import Event
+from chatops.frozen import frozen
 from chatops.model import Goal, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Source:
     """One target. `act` carries a goal out; None: the screen is for looking only."""
 

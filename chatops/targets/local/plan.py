@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatops import rollout
 from chatops.deployed import Deployed
 from chatops.errors import ConfigError
+from chatops.frozen import frozen
 from chatops.install import install_pm2
 from chatops.model import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, State
 from chatops.pm2 import front_process
@@ -17,7 +18,7 @@ from chatops.shell import words, write
 from chatops.steps import Site, ask_pm2, step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LocalState(State):
     """What is there on this machine; `front_port` None: no front; `port_owner`: somebody else who has our port.
 

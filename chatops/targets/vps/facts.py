@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from chatops.deployed import Deployed
+from chatops.frozen import frozen
 from chatops.model import Lock, Worker
 from chatops.pm2 import Layout
 
 Firewall = Literal["active", "inactive", "absent", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Questions:
     """What a look is asked for. `runtimes` holds one folder a Node version, `stamps` one file a provisioning step, with the
     digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB), `certificate` one in PEM."""
@@ -31,7 +32,7 @@ class Questions:
     certificate: PurePosixPath | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """A systemd unit, in systemd's words: `active` (active, inactive, failed, ...), `enabled` (enabled, disabled, ...)."""
 
@@ -39,7 +40,7 @@ class Unit:
     enabled: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listening:
     """A TCP port that something listens on; `program` is empty where we may not know."""
 
@@ -48,7 +49,7 @@ class Listening:
     program: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HostFacts:
     """One host at one moment. Sizes in bytes, `skew` in seconds (their clock minus ours), `load` over one minute."""
 
@@ -95,7 +96,7 @@ class HostFacts:
 # ---------------------------------------------------------------- what is carried to a host
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A file that travels in the one tar stream. Secret ones are 0600; `path` is absolute, and appears by rename."""
 
@@ -104,7 +105,7 @@ class Member:
     mode: int = 0o600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Program:
     """One phase's program for one host, as `carry` starts it: detached, as `user` (`root`, or the app's), under the lock.
 

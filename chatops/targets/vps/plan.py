@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from chatops import rollout
 from chatops.errors import ConfigError, StepFailed, TargetError
+from chatops.frozen import frozen
 from chatops.model import Deploy, Environment, Goal, Phase, Plan, Remove, Rollback, Scale, State, Step
 from chatops.program import ShellStep
 from chatops.redact import Secret
@@ -26,7 +27,7 @@ BASE_BYTES = 200 * 1024**2
 ORDER = ("provision", "firewall", "prepare", "switch", "settle")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class VpsState(State):
     """What was seen on each host that answered, what is wrong with the others, and whether users find the domain."""
 
@@ -37,7 +38,7 @@ class VpsState(State):
     """Why no Node.js could be found for a host that has none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fleet:
     """The machines of a target, by address, and the public address. `sites` are those of the app hosts."""
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import netrc
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from chatops.errors import ConfigError, TargetError
+from chatops.frozen import frozen
 from chatops.redact import Secret
 
 PUBLIC = "https://api.heroku.com"
 TOKEN_HINT = "make one with `heroku authorizations:create` or at dashboard.heroku.com/account, and set HEROKU_API_KEY"  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """The API's base URL (no slash at the end) and the token."""
 

@@ -7,13 +7,13 @@ import gzip
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import httpx
 
 from chatops.errors import StepFailed, TargetError
+from chatops.frozen import frozen
 from chatops.targets.heroku.client.api import TRIES, Api, pause
 
 LARGEST = 500_000_000
@@ -22,7 +22,7 @@ _PIECE = 1 << 16
 _TIMEOUT = httpx.Timeout(connect=5.0, read=120.0, write=60.0, pool=5.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """Where the archive lies, its size in bytes, and its checksum as builds want it."""
 

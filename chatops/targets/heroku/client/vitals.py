@@ -10,12 +10,13 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from chatops.events import LogLine
+from chatops.frozen import frozen
 from chatops.health import client
 from chatops.model import Worker
 from chatops.redact import Secret
@@ -31,7 +32,7 @@ _SAMPLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """CPU seconds used since the process began, at a moment (monotonic seconds)."""
 

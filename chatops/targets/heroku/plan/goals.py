@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from chatops.errors import ConfigError
+from chatops.frozen import frozen
 from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Restart, Rollback, Scale
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan import deploy
@@ -16,7 +16,7 @@ from chatops.targets.heroku.plan.steps import Claim, DeleteApp, HerokuStep, Rest
 WEB = "web"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What the file says about the app and its place."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from chatops.frozen import frozen
 from chatops.model import State
 from chatops.redact import Secret
 
@@ -14,7 +15,7 @@ NAMES = "CHATOPS_ENV"
 """The config var that lists the plain and secret names we set, so that one dropped from the file can be taken away."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppFacts:
     """The app itself. `ours`: it carries our mark. `generation` is `cedar` or `fir`."""
 
@@ -29,7 +30,7 @@ class AppFacts:
     generation: str = "cedar"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Formation:
     """The dynos of one process type as they run; the size in lower case."""
 
@@ -37,7 +38,7 @@ class Formation:
     size: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HerokuState(State):
     """A State with Heroku's facts. `source` is the version of the source that serves; `uuids` by release name (`v12`).
 

@@ -9,18 +9,18 @@ import re
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from chatops.cachefolder import cache
 from chatops.errors import TargetError
+from chatops.frozen import frozen
 from chatops.pm2 import SCRIPTS
 
 LEAST = (22, 13)
 """node:sqlite needs no flag from here on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A Node.js: its program, its version, and the arguments that run npm."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from chatops.errors import TargetError
+from chatops.frozen import frozen
 from chatops.model import LIMITS
 from chatops.sanitize import sanitize
 from chatops.shell import words
@@ -21,7 +22,7 @@ _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _KNOWN = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostAddress:
     """`address` as the file has it (also the host's name on screen); `user`, `port` and `identity` None: as `ssh` would.
 

@@ -12,17 +12,17 @@ import io
 import json
 import tarfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from chatops.frozen import frozen
 from chatops.targets.vps.facts import Member, Program
 
 FAST = 1
 """gzip's level: text shrinks to a quarter, and a slow machine keeps up with a fast line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """Where one piece lies in the archive here."""
 
@@ -31,7 +31,7 @@ class Piece:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cut:
     """An archive as its pieces, in order; `sha256` is that of the whole."""
 
@@ -39,7 +39,7 @@ class Cut:
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cargo:
     """Everything that a program needs on the host."""
 

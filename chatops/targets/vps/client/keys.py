@@ -9,11 +9,11 @@ import os
 import sys
 import termios
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from chatops.errors import TargetError
+from chatops.frozen import frozen
 from chatops.model import LIMITS
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.address import HostAddress
@@ -31,7 +31,7 @@ Ask = Callable[[str], Awaitable[bool]]
 """Puts a question to the operator."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostKey:
     """A public key as known_hosts has it: its kind (`ssh-ed25519`), and the rest in base64."""
 
@@ -48,7 +48,7 @@ class HostKey:
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What may be believed of a host. With `pins` nothing else counts."""
 

@@ -7,11 +7,11 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatops.errors import TargetError
+from chatops.frozen import frozen
 from chatops.model import LIMITS
 from chatops.streams import from_thread
 from chatops.targets.vps.client import keys
@@ -32,7 +32,7 @@ LINE = 8 << 20
 """Longest line of a script's output, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """How a script ended; `code` -1: a signal ended it. `err` keeps its last 64 KiB."""
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from chatops.errors import TargetError
 from chatops.events import LogLine
+from chatops.frozen import frozen
 from chatops.loglines import Origin, Parser
 from chatops.model import LIMITS
 from chatops.sanitize import LINE_CAP, sanitize, sanitize_line
@@ -30,7 +31,7 @@ _FRAME = re.compile(rb"(\d+)([@=+])(.*)\Z", re.DOTALL)
 _when = attrgetter("time")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The files of one host: shell patterns of paths, files whose lines are secrets, and whose name the lines carry."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from chatops.frozen import frozen
 
 CLOCK_SLACK = 5.0
 """Seconds between a process's start and its record; a process that started later than its record is another one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clock:
     """The host's clock (epoch seconds), its uptime in seconds, and what it counts in: ticks a second, bytes a page."""
 
@@ -21,7 +23,7 @@ class Clock:
     page: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Child:
     """A process that process `of` has started, itself or through others."""
 
@@ -43,7 +45,7 @@ def _cpu(words: Sequence[str], clock: Clock) -> float:
     return sum(map(float, words[11:15])) / clock.ticks
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Process:
     """A worker's process. `memory` in bytes, `age` and `cpu` (user and system time so far) in seconds."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 
+from chatops.frozen import frozen
 from chatops.model import App
 from chatops.pm2 import Layout
 from chatops.program import ShellStep
@@ -16,7 +17,7 @@ PRIVATE_PORT = 8000
 """Where the nginx of an app host answers the balancer, in a fleet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A Node.js to install: its version, and the SHA-256 of its archive ("": it is on the host already)."""
 
@@ -25,7 +26,7 @@ class Node:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RootStep(ShellStep):
     """A step that root does on `host`; `digest` tells whether it was applied as it is now."""
 
@@ -33,14 +34,14 @@ class RootStep(ShellStep):
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AppStep(ShellStep):
     """A step that the app's user does on `host`."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Peers:
     """The addresses that hosts have for each other; empty where one host does everything."""
 
@@ -49,7 +50,7 @@ class Peers:
     data: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Machine:
     """A host, the app that it is for, and the `workers` that its nginx leads to. `scripts` are our Node scripts there."""
 
