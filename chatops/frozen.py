@@ -17,11 +17,11 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[ValueT]], type[ValueT]]: 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: Any = None, /, *, kw_only: bool = False) -> Any:
-    """A frozen dataclass with slots. One function prints them all: to make one for each takes a third of making the class."""
+    """A frozen dataclass with slots. All share how they are printed and compared: methods of its own cost a class a third more."""
 
     def made(cls: Any) -> Any:
-        cls.__repr__ = _repr
-        return dataclass(frozen=True, slots=True, repr=False, kw_only=kw_only)(cls)
+        cls.__repr__, cls.__eq__, cls.__hash__ = _repr, _eq, _hash
+        return dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
 
     return made(cls) if cls else made
 
@@ -29,3 +29,15 @@ def frozen(cls: Any = None, /, *, kw_only: bool = False) -> Any:
 def _repr(self: Any) -> str:
     shown = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self) if part.repr)
     return f"{type(self).__qualname__}({shown})"
+
+
+def _values(self: Any) -> tuple[Any, ...]:
+    return tuple(getattr(self, part.name) for part in fields(self) if part.compare)
+
+
+def _eq(self: Any, other: Any) -> Any:
+    return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+
+
+def _hash(self: Any) -> int:
+    return hash(_values(self))
