@@ -104,6 +104,7 @@ def flood(heroku: Emulator) -> list[list[str]]:
     while counted.is_alive():
         largest = max(largest, watched.memory_info().rss)
         counted.join(0.1)
+    largest = max(largest, watched.memory_info().rss)
     process.terminate()
     process.wait(10)
     return [

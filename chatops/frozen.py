@@ -17,7 +17,7 @@ def frozen(*, kw_only: bool = False) -> Callable[[type[ValueT]], type[ValueT]]: 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: Any = None, /, *, kw_only: bool = False) -> Any:
-    """A frozen dataclass with slots. All share how they are printed and compared: methods of its own cost a class a third more."""
+    """A frozen dataclass with slots. All share how they are printed and compared: methods of its own cost a class a third."""
 
     def made(cls: Any) -> Any:
         cls.__repr__, cls.__eq__, cls.__hash__ = _repr, _eq, _hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from pathlib import Path
@@ -71,5 +72,6 @@ def hoist(arguments: list[str]) -> list[str]:
 def main() -> None:
     """The entry point of the installed command."""
     gc.set_threshold(20_000)  # what is made while modules are loaded is no garbage: 5 ms
+    atexit.register(gc.freeze)  # and what is left at the end goes with the process: 6 ms
     invocation.open_streams()
     app(hoist(sys.argv[1:]), prog_name="chatops")
