@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
+
+from chatops.frozen import frozen
 
 BlockT = TypeVar("BlockT")
 
@@ -21,7 +22,7 @@ class Hinted(ValueError):
 def block(cls: type[BlockT]) -> type[BlockT]:
     """A mapping without unknown keys; what `__post_init__` raises as ValueError is a fault of the whole."""
     cls.__pydantic_config__ = {"extra": "forbid", **getattr(cls, "__pydantic_config__", {})}  # type: ignore[attr-defined]
-    return dataclass(frozen=True, kw_only=True)(cls)
+    return frozen(kw_only=True)(cls)
 
 
 class Wants:
