@@ -20,7 +20,7 @@ from tests.heroku.emulator import QUICK, Emulator, client_environment, running_e
 from tests.heroku.emulator.model import App
 from tests.heroku.stage import write_app
 
-RUNS = 7
+RUNS = 15
 DEPLOYS = 5
 RATE, SECONDS = 20_000, 10
 CHATOPS = [str(Path(sys.executable).with_name("chatops"))]

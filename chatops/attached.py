@@ -11,7 +11,7 @@ from chatops import program
 from chatops.errors import ChatopsError, Unhealthy, UnknownOutcome
 from chatops.events import Event, StepFailed
 from chatops.frozen import frozen
-from chatops.model import Phase, Plan, Scale
+from chatops.goals import Phase, Plan, Scale
 
 
 @frozen

@@ -8,7 +8,8 @@ from dataclasses import field
 from typing import Any
 
 from chatops.frozen import frozen
-from chatops.model import LIMITS, KeptRelease, ReleaseState, WorkerState
+from chatops.limits import LIMITS
+from chatops.model import KeptRelease, ReleaseState, WorkerState
 from chatops.pm2 import Layout, RunSet, from_summary
 
 

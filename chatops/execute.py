@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from chatops import health
 from chatops.errors import ChatopsError, Interrupted, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
-from chatops.model import Deploy, Goal, Phase, Plan, Restart, Rollback, Scale, State
+from chatops.goals import Deploy, Goal, Phase, Plan, Restart, Rollback, Scale
+from chatops.model import State
 from chatops.targets.base import Target
 
 

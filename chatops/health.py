@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatops.errors import Unhealthy
 from chatops.events import HealthSample
-from chatops.model import LIMITS, Gate
+from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+
+    from chatops.goals import Gate
 
 BODY_CAP = 1024 * 1024
 POLL = 0.05

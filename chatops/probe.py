@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
-from chatops.model import App, Plan, State
+from chatops.goals import Plan
+from chatops.model import App, State
 
 if TYPE_CHECKING:
     from pathlib import Path

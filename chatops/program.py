@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from chatops import errors, shell
 from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
 from chatops.frozen import frozen
-from chatops.model import Lock, Step
+from chatops.goals import Step
+from chatops.model import Lock
 from chatops.sanitize import sanitize, sanitize_line
 
 STOPPED = 130

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from chatops.errors import TargetError
 from chatops.events import Notice
 from chatops.frozen import frozen
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.streams import closing
 
 T = TypeVar("T")

@@ -10,7 +10,9 @@ from chatops.deployed import Deployed, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
 from chatops.frozen import frozen
-from chatops.model import LIMITS, Deploy, Environment, Gate, Generate, Phase, Release, Rollback, Scale, Step
+from chatops.goals import Deploy, Gate, Phase, Rollback, Scale, Step
+from chatops.limits import LIMITS
+from chatops.model import Environment, Generate, Release
 from chatops.pm2 import RunSet
 from chatops.shell import words
 from chatops.steps import Site

@@ -8,7 +8,9 @@ from pathlib import PurePosixPath
 
 from chatops.deployed import SetFacts
 from chatops.frozen import frozen
-from chatops.model import LIMITS, App, Reason
+from chatops.goals import Reason
+from chatops.limits import LIMITS
+from chatops.model import App
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.shell import assign, words, write

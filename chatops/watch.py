@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from chatops.errors import TargetError
 from chatops.events import HealthSample, LogLine, Notice, WorkerSample
 from chatops.frozen import frozen
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.resume import resume
 from chatops.streams import every, merge
 from chatops.targets.base import Target

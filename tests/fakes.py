@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from chatops.errors import ConfigError, TargetError
 from chatops.events import Event, Finished, LogLine, StepFinished, StepStarted
-from chatops.model import Goal, Phase, Plan, State, Step, Worker
+from chatops.goals import Goal, Phase, Plan, Step
+from chatops.model import State, Worker
 from chatops.targets.base import Finding
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from chatops import config
 from chatops.errors import ConfigError
-from chatops.model import App, Plan, Remove, State
+from chatops.goals import Plan, Remove
+from chatops.model import App, State
 from chatops.targets import catalog
 from chatops.targets.base import Target
 from tests.blocks import block_of

@@ -17,7 +17,8 @@ from chatops import health
 from chatops.errors import Locked, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Finished, HealthSample, Impact, Notice
 from chatops.execute import execute
-from chatops.model import Deploy, Gate, Goal, KeptRelease, Phase, Plan, Release, Restart, Rollback, Scale, State, Step, Worker
+from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Restart, Rollback, Scale, Step
+from chatops.model import KeptRelease, Release, State, Worker
 from tests.fakes import FakeTarget
 
 RELEASE = Release("new", "d", Path("/x"), "node x", 1.0, "me")

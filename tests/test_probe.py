@@ -14,7 +14,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from chatops.events import Impact
-from chatops.model import App, Plan, Restart, State
+from chatops.goals import Plan, Restart
+from chatops.model import App, State
 from chatops.probe import Probe, Requests, percentiles, prober
 
 APP = App("chat", Path("/x"), websocket="/ws")

@@ -16,7 +16,8 @@ from chatops.errors import ConfigError, Locked
 if TYPE_CHECKING:
     from chatops.config import Config
     from chatops.events import Event, Finished
-    from chatops.model import Goal, Plan, State
+    from chatops.goals import Goal, Plan
+    from chatops.model import State
     from chatops.targets.base import Target
 
 GoalOf = Callable[["Config", "State"], "Goal"]
@@ -53,7 +54,7 @@ async def _once(
     loading = asyncio.create_task(_load_rest())  # begins when there is something to wait for
     state = await target.inspect()
     from chatops.execute import execute
-    from chatops.model import Remove
+    from chatops.goals import Remove
     from chatops.probe import prober
 
     plan = target.plan(state, goal_of(config, state))
@@ -87,7 +88,7 @@ async def _load_rest() -> None:
 
 def _agree(invocation: Invocation, target: str, plan: Plan, *, yes: bool) -> None:
     """Says what is worth knowing before, then asks: to remove for the target's name, else on a terminal whether to go on."""
-    from chatops.model import Remove
+    from chatops.goals import Remove
 
     for notice in plan.notices:
         invocation.say(f"! {notice}")

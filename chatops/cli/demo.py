@@ -84,7 +84,7 @@ async def _show(call: Invocation) -> int:
 
     from chatops.cli.monitor import show
     from chatops.cli.status import report
-    from chatops.model import Remove
+    from chatops.goals import Remove
 
     try:
         await change(call, None, goal(), "deployed {release}")

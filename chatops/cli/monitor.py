@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from chatops.board import Board
     from chatops.events import Event, HealthSample
-    from chatops.model import App, Goal
+    from chatops.goals import Goal
+    from chatops.model import App
     from chatops.render.output import Output
     from chatops.targets.base import Target
     from chatops.tui.source import Source

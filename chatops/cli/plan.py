@@ -13,7 +13,8 @@ from chatops.cli.naming import TargetName
 if TYPE_CHECKING:
     from chatops.cli.invocation import Invocation
     from chatops.config import Config
-    from chatops.model import Goal, State
+    from chatops.goals import Goal
+    from chatops.model import State
 
 CHANGES = 7
 
@@ -36,7 +37,7 @@ def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalO
 
     def of(config: Config, state: State) -> Goal:
         from chatops.config.secrets import environment
-        from chatops.model import Deploy, Rollback
+        from chatops.goals import Deploy, Rollback
         from chatops.pack import pack
 
         if release:

@@ -12,7 +12,8 @@ from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.config import Config
-    from chatops.model import Goal, State
+    from chatops.goals import Goal
+    from chatops.model import State
 
 
 def remove(
@@ -24,7 +25,7 @@ def remove(
     """Take the app away; asks for the target's name."""
 
     def goal(_config: Config, _state: State) -> Goal:
-        from chatops.model import Remove
+        from chatops.goals import Remove
 
         return Remove(purge)
 

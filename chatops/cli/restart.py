@@ -20,7 +20,7 @@ def restart(
     ] = 0,
 ) -> None:
     """Replace every worker by a fresh one of the same release. They pass the gate before they serve."""
-    from chatops.model import Restart
+    from chatops.goals import Restart
 
     call = invocation.of(context)
     invocation.run(change(call, target, lambda _config, _state: Restart(), "restarted {release}", yes=yes, wait=wait_lock))

@@ -12,7 +12,8 @@ from chatops.cli.naming import TargetName
 
 if TYPE_CHECKING:
     from chatops.config import Config
-    from chatops.model import Goal, State
+    from chatops.goals import Goal
+    from chatops.model import State
 
 
 def rollback(
@@ -28,7 +29,8 @@ def rollback(
 
     def goal(config: Config, state: State) -> Goal:
         from chatops.errors import ConfigError
-        from chatops.model import Rollback, before
+        from chatops.goals import Rollback
+        from chatops.model import before
 
         if to := release or before(state):
             return Rollback(to)

@@ -22,7 +22,7 @@ def scale(
     ] = 0,
 ) -> None:
     """Run N workers (per app host); the surplus drains before it ends."""
-    from chatops.model import Scale
+    from chatops.goals import Scale
 
     if len(words) > 2:
         raise typer.BadParameter("give a target and a number, or the number alone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatops.model import Plan
+from chatops.goals import Plan
 
 SIGNS = {"create": "+", "change": "~", "remove": "-", "skip": "="}
 

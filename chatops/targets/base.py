@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from chatops.events import Event, Finished, LogLine
 from chatops.frozen import frozen
-from chatops.model import Goal, Phase, Plan, State, Worker
+from chatops.model import State, Worker
+
+if TYPE_CHECKING:
+    from chatops.events import Event, Finished, LogLine
+    from chatops.goals import Goal, Phase, Plan
 
 StateT = TypeVar("StateT", bound=State)
 

@@ -13,7 +13,8 @@ from textual.widgets import Button, Label, OptionList
 from textual.widgets.option_list import Option
 
 from chatops.frozen import frozen
-from chatops.model import Goal, KeptRelease, Restart, Rollback
+from chatops.goals import Goal, Restart, Rollback
+from chatops.model import KeptRelease
 from chatops.tui.paint import span
 
 

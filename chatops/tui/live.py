@@ -11,7 +11,8 @@ from textual.driver import Driver
 from chatops.board import Board
 from chatops.errors import ChatopsError
 from chatops.events import Event, Finished
-from chatops.model import Goal, State, before
+from chatops.goals import Goal
+from chatops.model import State, before
 from chatops.tui import confirm
 from chatops.tui.logkeys import LogKeys
 from chatops.tui.source import Source

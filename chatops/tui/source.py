@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from chatops.events import Event
 from chatops.frozen import frozen
-from chatops.model import Goal, State
+from chatops.goals import Goal
+from chatops.model import State
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 from chatops.cli.change import _agree
 from chatops.cli.invocation import Invocation
 from chatops.errors import ConfigError
-from chatops.model import Phase, Plan, Remove, Step
+from chatops.goals import Phase, Plan, Remove, Step
 
 GONE = Plan(Remove(False), (Phase("settle", (Step(name="gone", title="delete the app"),)),), notices=("add-ons go with it",))
 

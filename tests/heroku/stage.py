@@ -13,7 +13,8 @@ from typing import Any
 from chatops.errors import ChatopsError
 from chatops.events import Event, Finished, StepFailed, StepFinished, StepOutput, StepStarted
 from chatops.execute import execute
-from chatops.model import App, Deploy, Environment, Generate, Goal
+from chatops.goals import Deploy, Goal
+from chatops.model import App, Environment, Generate
 from chatops.pack import pack
 from chatops.redact import Secret
 from chatops.targets.heroku.config import Block

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from chatops.model import Generate, Remove, Restart, Rollback, Scale
+from chatops.goals import Remove, Restart, Rollback, Scale
+from chatops.model import Generate
 from chatops.redact import Secret
 from tests.heroku.stage import CANARY, Stage, act, write_app
 from tests.heroku.waiting import until
@@ -150,7 +151,7 @@ def test_a_release_phase_is_followed(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         write_app(tmp_path / "app")
         (tmp_path / "app" / "Procfile").write_text(procfile)
-        from chatops.model import Deploy
+        from chatops.goals import Deploy
         from chatops.pack import pack
 
         assert (await stage.change(Deploy(pack(tmp_path / "app"), {}))).ok

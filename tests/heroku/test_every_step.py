@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chatops.model import Deploy, Environment, Goal, Remove, Restart, Rollback, Scale
+from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
+from chatops.model import Environment
 from chatops.pack import pack
 from chatops.targets.base import Target
 from tests.heroku.emulator import Crash, Cut, Drop, FailBuild, FailRelease, Fault, Refuse

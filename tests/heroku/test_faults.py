@@ -9,7 +9,7 @@ import pytest
 
 from chatops.errors import ConfigError, Locked, TargetError
 from chatops.events import Finished
-from chatops.model import Remove, Restart, Rollback
+from chatops.goals import Remove, Restart, Rollback
 from tests.heroku.emulator import Crash, Cut, Delay, Drop, FailAddOn, FailBuild, FailRelease, Fault, Refuse
 from tests.heroku.stage import CHANGES, EVERYTHING, Stage, act, write_app
 from tests.heroku.waiting import until

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chatops.errors import ConfigError
-from chatops.model import App, Deploy, Generate, KeptRelease, Plan, Release, Remove, Restart, Rollback, Scale, Worker
+from chatops.goals import Deploy, Plan, Remove, Restart, Rollback, Scale
+from chatops.model import App, Generate, KeptRelease, Release, Worker
 from chatops.redact import Secret
 from chatops.targets.heroku.config import Block
 from chatops.targets.heroku.plan.goals import Wish, join, plan

@@ -13,22 +13,8 @@ from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
-from chatops.model import (
-    App,
-    Deploy,
-    Environment,
-    Generate,
-    Goal,
-    KeptRelease,
-    Plan,
-    Release,
-    Remove,
-    Restart,
-    Rollback,
-    Scale,
-    State,
-    before,
-)
+from chatops.goals import Deploy, Goal, Plan, Remove, Restart, Rollback, Scale
+from chatops.model import App, Environment, Generate, KeptRelease, Release, State, before
 from chatops.pm2 import Layout, RunSet
 from chatops.program import ShellStep, compile_program
 from chatops.redact import Secret

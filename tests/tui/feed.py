@@ -13,7 +13,8 @@ from textual.widget import Widget
 
 from chatops.board import Board
 from chatops.events import Event, Finished, HealthSample, LogLine, StepFinished, StepStarted, WorkerSample
-from chatops.model import Goal, KeptRelease, State, Worker
+from chatops.goals import Goal
+from chatops.model import KeptRelease, State, Worker
 from chatops.tui.app import MonitorApp
 from chatops.tui.source import Source
 

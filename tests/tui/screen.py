@@ -8,7 +8,7 @@ from chatops.cli import invocation
 from chatops.cli.monitor import screen
 from chatops.errors import Interrupted
 from chatops.events import Event
-from chatops.model import Goal
+from chatops.goals import Goal
 from chatops.tui.source import Source
 from tests.tui.feed import life, source
 

@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 
 from chatops.board import Board
 from chatops.events import Event
-from chatops.model import Goal, Restart, Rollback
+from chatops.goals import Goal, Restart, Rollback
 from chatops.tui.app import MonitorApp
 from chatops.tui.confirm import Confirm
 from chatops.tui.source import Source

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import StepFailed, TargetError
+from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
 from chatops.install import modules_key
-from chatops.model import App, Deploy, Goal, KeptRelease, Release, Remove, Restart, Rollback, Scale
+from chatops.model import App, KeptRelease, Release
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from chatops.errors import ConfigError, Locked, TargetError
 from chatops.events import Event, Finished, LogLine
-from chatops.model import App, Deploy, Goal, Phase, Plan, Worker
+from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
 from chatops.targets.base import Finding
 from chatops.targets.heroku.client import access, read
@@ -23,6 +23,7 @@ from chatops.targets.heroku.config import Block
 from chatops.targets.heroku.plan.state import HerokuState
 
 if TYPE_CHECKING:
+    from chatops.goals import Goal, Phase, Plan
     from chatops.targets.heroku.client.course import Course
     from chatops.targets.heroku.client.vitals import Vitals
 
@@ -84,6 +85,8 @@ class HerokuTarget:
 
     async def carry_out(self, plan: Plan, phase: Phase) -> AsyncGenerator[Event, None]:
         """Does one phase, step after step."""
+        from chatops.goals import Deploy
+
         env = plan.goal.env if isinstance(plan.goal, Deploy) else {}
         self._course = course = self._course or self._begin([value for value in env.values() if isinstance(value, Secret)])
         try:

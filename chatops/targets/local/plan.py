@@ -10,8 +10,9 @@ from chatops import rollout
 from chatops.deployed import Deployed
 from chatops.errors import ConfigError
 from chatops.frozen import frozen
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale
 from chatops.install import install_pm2
-from chatops.model import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, State
+from chatops.model import State
 from chatops.pm2 import front_process
 from chatops.program import ShellStep
 from chatops.shell import words, write

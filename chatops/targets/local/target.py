@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from chatops.cachefolder import cache
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
-from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove
+from chatops.model import App, Worker
 from chatops.pm2 import SCRIPTS, Layout
 from chatops.redact import Redactor, Secret
 from chatops.steps import Site

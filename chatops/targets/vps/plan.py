@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from chatops import rollout
 from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.frozen import frozen
-from chatops.model import Deploy, Environment, Goal, Phase, Plan, Remove, Rollback, Scale, State, Step
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, Step
+from chatops.model import Environment, State
 from chatops.program import ShellStep
 from chatops.redact import Secret
 from chatops.steps import Site

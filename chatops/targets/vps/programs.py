@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chatops.attached import goal
 from chatops.environment import env_digest, env_file
-from chatops.model import Deploy, Phase, Plan
+from chatops.goals import Deploy, Phase, Plan
 from chatops.pm2 import RunSet
 from chatops.program import ShellStep, compile_program
 from chatops.shell import words

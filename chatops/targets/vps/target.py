@@ -10,7 +10,8 @@ from pathlib import Path
 
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
-from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Worker
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove
+from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
 from chatops.targets.base import Finding
 from chatops.targets.vps import fleet as fleets

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chatops.model import LIMITS, Gate
+from chatops.goals import Gate
+from chatops.limits import LIMITS
 from chatops.program import ShellStep
 from chatops.shell import words
 from chatops.targets.vps.provision.machine import PRIVATE_PORT, Machine

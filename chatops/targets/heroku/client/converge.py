@@ -12,7 +12,7 @@ from typing import Any
 from chatops import health
 from chatops.errors import TargetError, Unhealthy
 from chatops.events import HealthSample
-from chatops.model import Gate
+from chatops.goals import Gate
 from chatops.targets.heroku.client.course import Course, patience
 from chatops.targets.heroku.client.logs import Log
 from chatops.targets.heroku.plan.state import Formation

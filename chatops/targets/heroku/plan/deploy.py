@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from chatops.model import App, Deploy, Environment, Generate, Phase, Plan, Reason
+from chatops.goals import Deploy, Phase, Plan, Reason
+from chatops.model import App, Environment, Generate
 from chatops.redact import Secret
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan.settle import PREBOOT, UNHIDDEN, gap, settle

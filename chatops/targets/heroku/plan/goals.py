@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from chatops.errors import ConfigError
 from chatops.frozen import frozen
-from chatops.model import App, Deploy, Goal, Phase, Plan, Remove, Restart, Rollback, Scale
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Restart, Rollback, Scale
+from chatops.model import App
 from chatops.targets.heroku.config import SINGLE, Block
 from chatops.targets.heroku.plan import deploy
 from chatops.targets.heroku.plan.settle import PREBOOT, UNHIDDEN, gap, settle

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chatops.frozen import frozen
-from chatops.model import Generate, Release, Step
+from chatops.goals import Step
+from chatops.model import Generate, Release
 from chatops.redact import Secret
 from chatops.targets.heroku.plan.state import Formation
 

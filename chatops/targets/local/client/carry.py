@@ -19,7 +19,7 @@ from chatops.environment import env_digest, env_file
 from chatops.errors import StepFailed, TargetError, Unhealthy
 from chatops.events import Event
 from chatops.events import StepFailed as StepFailedEvent
-from chatops.model import Deploy, Phase, Plan
+from chatops.goals import Deploy, Phase, Plan
 from chatops.pm2 import SCRIPTS
 from chatops.program import Journal, ShellStep, compile_program, failure, judge, locked
 from chatops.redact import Redactor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chatops.errors import TargetError
 from chatops.frozen import frozen
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 from chatops.shell import words
 from chatops.targets.vps.client.blocking import output

@@ -17,7 +17,8 @@ from typing import Any
 from chatops.errors import Locked, StepFailed, TargetError, Unhealthy, UnknownOutcome
 from chatops.events import Event, Notice
 from chatops.events import StepFailed as StepFailedEvent
-from chatops.model import LIMITS, Lock
+from chatops.limits import LIMITS
+from chatops.model import Lock
 from chatops.program import Journal, failure, judge
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.cargo import Cargo, cargo

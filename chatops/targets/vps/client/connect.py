@@ -16,7 +16,7 @@ from typing import Any
 
 from fabric import Config, Connection
 
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.keys import KINDS, HostKey, Known, judge
 from chatops.targets.vps.client.login import Login

@@ -9,7 +9,7 @@ import paramiko
 from paramiko import ssh_exception
 
 from chatops.errors import TargetError
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.address import HostAddress
 

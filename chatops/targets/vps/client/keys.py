@@ -14,7 +14,7 @@ from typing import TextIO
 
 from chatops.errors import TargetError
 from chatops.frozen import frozen
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.blocking import output

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatops.errors import TargetError
 from chatops.frozen import frozen
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.streams import from_thread
 from chatops.targets.vps.client import keys
 from chatops.targets.vps.client.address import HostAddress, resolve

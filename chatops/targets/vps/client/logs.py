@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from chatops.errors import TargetError
 from chatops.events import LogLine
 from chatops.frozen import frozen
+from chatops.limits import LIMITS
 from chatops.loglines import Origin, Parser
-from chatops.model import LIMITS
 from chatops.sanitize import LINE_CAP, sanitize, sanitize_line
 from chatops.shell import assign
 from chatops.streams import in_order, merge

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chatops.cachefolder import cache
 from chatops.errors import TargetError
-from chatops.model import LIMITS
+from chatops.limits import LIMITS
 from chatops.targets.vps.provision.machine import Node
 
 ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from chatops.errors import TargetError
-from chatops.model import LIMITS, Worker
+from chatops.limits import LIMITS
+from chatops.model import Worker
 from chatops.resume import BACKOFF, Backoff
 from chatops.sanitize import sanitize
 from chatops.shell import assign

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from chatops.errors import ConfigError, StepFailed, TargetError
-from chatops.model import LIMITS, Phase
+from chatops.goals import Phase
+from chatops.limits import LIMITS
 from chatops.shell import words
 from chatops.targets.vps.client import mirror
 from chatops.targets.vps.client.reach import Reach
