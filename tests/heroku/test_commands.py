@@ -180,7 +180,7 @@ def test_a_failed_build_that_shouts_a_secret_is_not_heard(shell: Shell, more: tu
 def test_debug_tells_every_call_with_its_request_id(shell: Shell) -> None:
     code, out, talk = shell("status", "--debug", "--json")
     assert (code, json.loads(out)["state"]) == (0, "healthy")
-    assert re.search(r"^debug: request [0-9a-f-]{36} GET /apps/my-chat: 200$", talk, re.MULTILINE)
+    assert re.search(r"^debug: request [0-9a-f]{32} GET /apps/my-chat: 200$", talk, re.MULTILINE)
     assert shell("status")[2] == ""
 
 

@@ -216,6 +216,37 @@ def test_two_users_of_one_change_hand_the_lock_over_and_nobody_comes_in_between(
     until_free(PurePosixPath(tmp_path))
 
 
+def test_the_lock_waits_for_who_comes_next_on_a_busy_host(server: Sshd, tmp_path: Path) -> None:
+    root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))
+    first = replace(program(root, "echo as root", phase="provision"), lock=lock)
+    second = replace(program(app, "echo as the app"), lock=lock)
+    Path(app).mkdir(parents=True)
+    os.mkfifo(holder := Path(app / "holder"))  # the shell that comes next reads it, and gets no further
+
+    async def go() -> list[Event]:
+        reach, other = Reach(server.host), Reach(server.host)
+        one, thief = carrier(reach), carrier(other, "bob@desk")
+        events = [event async for event in one.phase(first)]
+        coming = asyncio.create_task(_all(one.phase(second)))
+        for _ in range(3):
+            await asyncio.sleep(1)  # longer than a lock that was handed over is kept
+            with pytest.raises(Locked, match="ana@laptop"):
+                await _all(thief.phase(replace(second, lock=lock)))
+        holder.rename(tmp_path / "fifo")
+        (tmp_path / "fifo").write_text("")
+        events += await coming
+        await one.release()
+        await asyncio.gather(reach.close(), other.close())
+        return events
+
+    said = [event.line for event in asyncio.run(go()) if isinstance(event, StepOutput)]
+    assert said == ["as root", "as the app"]
+
+
+async def _all(events: AsyncGenerator[Event]) -> list[Event]:
+    return [event async for event in events]
+
+
 def test_the_lock_says_whose_it_is_at_any_moment_of_a_handover(server: Sshd, tmp_path: Path) -> None:
     """Who comes next looks while the other still writes; it took an empty file for somebody else's lock."""
     root, app, lock = (PurePosixPath(tmp_path / name) for name in ("root/state", "app/state", "lock"))

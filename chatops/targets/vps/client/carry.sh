@@ -77,6 +77,12 @@ handed() {
   at=$(sed -n '$s/^handed \([0-9]*\)$/\1/p' "$lock" 2>/dev/null)
   [ "${at:-0}" -gt "$(($(date +%s) - 2))" ]
 }
+# Hands it over only when who comes next is there: on a busy host that takes longer than a lock that was handed is kept for it.
+hand() {
+  tries=80
+  until [ "$(tail -n 1 "$lock")" = coming ] || [ $((tries -= 1)) -lt 1 ]; do sleep 0.05; done
+  echo "handed $(date +%s)" >>"$lock"
+}
 ours() { grep -qsF "$run" "$lock"; }
 fresh() {
   rm -f "$state/stop" "$journal" # a new file: who reads the one before reads it to its end
@@ -94,6 +100,7 @@ if [ -n "$again" ] && grep -qsF "\"event\":\"phase\",\"run\":\"$run\",\"part\":$
   note joined ',"started":true'
   (flock 9; note gone ",\"part\":$part") </dev/null >/dev/null 2>&1 &
 elif [ -n "$again" ]; then
+  echo coming >>"$lock"
   flock -w 15 9 || locked
   ours || other
   echo taken >>"$lock"
@@ -114,7 +121,7 @@ while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   case $1 in
     carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
     stop) : >"$state/stop" ;;
-    hand) echo "handed $(date +%s)" >>"$lock" && break ;;
+    hand) hand && break ;;
     leave) break ;;
   esac
 done
