@@ -199,6 +199,10 @@ REFUSED = {
         with_app("  secrets: {A: {env: X, file: y}}"),
         "5:16: app.secrets.A: needs exactly one of generate, env, file, command",
     ),
+    "a way without a value": (
+        with_app("  secrets: {A: {generate: null, env: X}}"),
+        "5:16: app.secrets.A: needs exactly one of generate, env, file, command",
+    ),
     "no way": (with_app("  secrets: {A: {}}"), "5:16: app.secrets.A: needs exactly one of generate, env, file, command"),
     "command is text": (with_app("  secrets: {A: {command: ls}}"), "5:26: app.secrets.A.command: must be a list"),
     "secret and setting": (

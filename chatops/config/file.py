@@ -18,6 +18,7 @@ PathText = Annotated[str, Wants(min_length=1)]
 UrlPath = Annotated[str, Wants(pattern=r"^/[!-~]*$")]
 
 _WAYS = ("generate", "env", "file", "command")
+_ONE = f"needs exactly one of {', '.join(_WAYS)}"
 
 
 @block
@@ -33,11 +34,13 @@ class Reference:
 
     def __post_init__(self) -> None:
         if sum(getattr(self, way) is not None for way in _WAYS) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(_WAYS)}")
+            raise ValueError(_ONE)
 
 
 def _no_literal(value: Any) -> Any:
     if isinstance(value, dict):
+        if None in value.values():  # a way without a value is no way left out
+            raise ValueError(_ONE)
         return value
     hint = "write `{env: NAME}`, `{file: PATH}`, `{command: [PROGRAM, ARGUMENT]}` or `{generate: 32}`"
     raise Hinted("must be a reference, never the secret itself", hint)

@@ -49,7 +49,7 @@ def _slot(file: Path) -> Path:
 
 def _key(file: Path, content: bytes) -> bytes:
     """Of the file, and of the code that says what may stand in it: an older or newer one may mean something else."""
-    code = [*_CODE.glob("config/*.py"), *_CODE.glob("targets/*/config.py"), _CODE / "wants.py"]
+    code = [*_CODE.glob("config/*.py"), *_CODE.glob("targets/*/config.py"), _CODE / "wants.py", _CODE / "frozen.py"]
     looks = sorted((str(part), found.st_size, found.st_mtime_ns) for part in code for found in [part.stat()])
     reader = repr((sys.hexversion, __version__, looks)).encode()
     return hashlib.sha256(b"\0".join([os.fsencode(file), reader, content])).digest()
