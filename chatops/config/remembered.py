@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -11,6 +12,7 @@ from typing import Any
 
 from chatops import __version__
 from chatops.cachefolder import cache
+from chatops.private import write_private
 
 _CODE = Path(__file__).parents[1]
 _SLOTS = 64
@@ -30,16 +32,8 @@ def recall(file: Path, content: bytes) -> Any:
 
 def remember(file: Path, content: bytes, meaning: Any) -> None:
     """Keeps what a content means; where that can't be done, the file is read again next time."""
-    slot = _slot(file)
-    fresh = slot.with_name(f"{slot.name}.{os.getpid()}")
-    try:
-        slot.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_key(file, content) + pickle.dumps(meaning))
-        fresh.rename(slot)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        write_private(_slot(file), _key(file, content) + pickle.dumps(meaning))
 
 
 def _slot(file: Path) -> Path:

@@ -21,6 +21,7 @@ from chatops.events import Event
 from chatops.events import StepFailed as StepFailedEvent
 from chatops.goals import Deploy, Phase, Plan
 from chatops.pm2 import SCRIPTS
+from chatops.private import write_private
 from chatops.program import Journal, ShellStep, compile_program, failure, judge, locked
 from chatops.redact import Redactor
 from chatops.shell import words
@@ -94,7 +95,7 @@ class Carrier:
             fresh.rename(scripts)
         if isinstance(plan.goal, Deploy) and plan.changes:
             digest = env_digest(plan.goal.env, self.site.app.name)
-            _write_private(Path(self.site.layout.env(digest)), env_file(plan.goal.env).encode())
+            write_private(Path(self.site.layout.env(digest)), env_file(plan.goal.env).encode())
             incoming = self.state / "incoming"
             shutil.rmtree(incoming, ignore_errors=True)
             incoming.mkdir(mode=0o700)
@@ -146,16 +147,6 @@ class Carrier:
             )
         finally:
             os.close(ended)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    fresh.rename(path)
 
 
 def _copy(source: Path, to: Path) -> None:
