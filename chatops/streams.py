@@ -6,11 +6,10 @@ Every generator gives back its threads and running parts when it is closed: hold
 from __future__ import annotations
 
 import asyncio
-import heapq
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Generic, TypeVar
 
 from chatops.ordering import WINDOW, TimeOrder
@@ -214,24 +213,6 @@ async def in_order(*sources: AsyncIterator[T], when: Callable[[T], float], windo
                 yield item
     for item in order.ready(time.monotonic()):
         yield item
-
-
-async def collated(*sources: AsyncIterator[T], when: Callable[[T], float]) -> AsyncGenerator[T]:
-    """Several streams that end, each in the order of `when`, as one in exactly that order, however slow one is."""
-    async with AsyncExitStack() as stack:
-        for source in sources:
-            await stack.enter_async_context(closing(source))
-        firsts = enumerate(await asyncio.gather(*(anext(source, _END) for source in sources)))
-        heads = [(when(item), number, item) for number, item in firsts if not isinstance(item, _End)]
-        heapq.heapify(heads)
-        while heads:
-            _, number, item = heads[0]
-            yield item
-            following = await anext(sources[number], _END)
-            if isinstance(following, _End):
-                heapq.heappop(heads)
-            else:
-                heapq.heapreplace(heads, (when(following), number, following))
 
 
 # ---------------------------------------------------------------- every so often

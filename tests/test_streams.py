@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chatops.errors import TargetError
-from chatops.streams import QUOTA, collated, every, from_thread, in_order, merge
+from chatops.streams import QUOTA, every, from_thread, in_order, merge
 
 
 async def told(*items: Any) -> AsyncGenerator[Any]:
@@ -237,11 +237,6 @@ def test_a_silent_source_delays_others_for_the_window_only():
 def test_a_backlog_on_its_way_is_waited_for_longer_than_the_window():
     ordered = in_order(told(5, 6), told((0.2,), 1, 2), when=float, window=0.01)
     assert asyncio.run(gathered(ordered)) == [1, 2, 5, 6]
-
-
-def test_streams_that_end_come_in_exact_order_however_slow_one_is():
-    ordered = collated(told(1, 3, 5), told((0.05,), 2, (0.05,), 4), told(), when=float)
-    assert asyncio.run(gathered(ordered)) == [1, 2, 3, 4, 5]
 
 
 # ---------------------------------------------------------------- every

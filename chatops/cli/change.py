@@ -62,12 +62,12 @@ async def _once(
     felt = None if isinstance(plan.goal, Remove) else prober(state, config.app, plan)
     async with aclosing(execute(target, state, plan, felt)) as events:
         finished = await _show(invocation, events)
-    await loading
+    loading.cancel()  # where nothing was to be done
     return finished, None if isinstance(plan.goal, Remove) else state.url
 
 
 async def _load_rest() -> None:
-    """Loads what is needed later (0.1 s) while the target is looked at, or while its first step runs.
+    """Loads what is needed later (0.15 s) while the target is looked at, or while its first step runs.
 
     Not on a thread: where two threads import modules that import each other, Python raises _DeadlockError in one of them.
     """
@@ -81,6 +81,8 @@ async def _load_rest() -> None:
         "chatops.render.console",
         "httpx",
         "websockets.asyncio.client",
+        "httpcore",  # httpx loads it, and the other one, when it is first asked
+        "anyio._backends._asyncio",
     ):
         import_module(name)
         await asyncio.sleep(0)

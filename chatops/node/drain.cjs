@@ -7,7 +7,7 @@ const { ask, json } = require('./sockets.cjs')
 
 // A worker completes about 1,000 handshakes a second with room to spare; the window keeps the rush below that.
 const PER_CLIENT_MS = 2
-const WINDOW_MS = [50, 10_000]
+const WINDOW_MS = [10, 10_000]
 const POLL_MS = [20, 200]
 
 const between = ([least, most], value) => Math.min(most, Math.max(least, value))

@@ -118,6 +118,10 @@ class Host:
     def unpause(self) -> None:
         self.engine.docker("unpause", self.container)
 
+    def limit(self, cores: float) -> None:
+        """From now on all its processes together get at most so many cores of this machine."""
+        self.engine.docker("update", "--cpus", str(cores), self.container)
+
     def wait_ready(self) -> None:
         """Return when systemd has finished booting (a failed unit does not matter here) and sshd greets."""
         wait_until(f"{self.container} boots", self._booted, BOOT_SECONDS)

@@ -128,7 +128,7 @@ class Carrier:
         position, key = self._position(course.program), (course.program.user, str(course.program.state))
         position.part, position.joined = course.part, self._begun
         if key in self._holders:
-            await _begin(self._holders[key], course)
+            await self._begin(self._holders[key], course)
             return self._holders[key]
         holder = await hold(await self._reach.link(), position)
         before, self._holders = list(self._holders.values()), {key: holder}
@@ -181,7 +181,8 @@ class Carrier:
             case "missing":
                 course.missing.add(str(entry.get("piece")))
             case "send":
-                await self._sent(holder, course)
+                await _load(holder, course)
+                await self._stopped(holder)
             case "refused":
                 raise StepFailed(f"nothing was started: {sanitize(str(entry.get('message')))}", "is the disk full?")
             case "gone":
@@ -192,26 +193,25 @@ class Carrier:
                 return False
         return True
 
-    async def _sent(self, holder: Holder, course: _Course) -> None:
-        if course.cargo.archives:
-            await _load(holder, course)
-        if self._stop:
-            await holder.order("stop")
-
     async def _joined(self, holder: Holder, course: _Course, started: bool) -> None:
         if not started:
-            await _begin(holder, course)
-        elif self._stop:
+            await self._begin(holder, course)
+        else:
+            await self._stopped(holder)
+
+    async def _begin(self, holder: Holder, course: _Course) -> None:
+        """Where no archive is sent in pieces, the host can lack none of them: its answer is not waited for."""
+        course.missing.clear()
+        manifest, apart = course.cargo.manifest, bool(course.cargo.archives)
+        load = b"" if apart else await asyncio.to_thread(course.cargo.load, ())
+        order = f"carry {course.program.phase} {course.part} {len(manifest)}"
+        await holder.order(order if apart else f"{order} {len(load)}", manifest + load, loading=apart)
+        await self._stopped(holder)
+
+    async def _stopped(self, holder: Holder) -> None:
+        """Tells the host, if that was asked for while it could not be told."""
+        if self._stop and not holder.loading:
             await holder.order("stop")
-
-
-async def _begin(holder: Holder, course: _Course) -> None:
-    """Where no archive is sent in pieces, the host can lack none of them: its answer is not waited for."""
-    course.missing.clear()
-    manifest = course.cargo.manifest
-    await holder.order(f"carry {course.program.phase} {course.part} {len(manifest)}", manifest)
-    if not course.cargo.archives:
-        await _load(holder, course)
 
 
 async def _given_back(holder: Holder, *, hand: bool = False) -> None:

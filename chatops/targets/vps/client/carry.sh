@@ -4,23 +4,22 @@
 journal=$state/journal.ndjson
 note() { printf '{"event":"%s"%s}\n' "$1" "${2-}" >>"$journal"; }
 stage=$state/stage.$$
-order() { timeout "$1" head -c 32; }
+order() { timeout "$1" head -c 48; }
 refuse() {
   rm -rf "$stage" # the disk may be full
   said=$(printf '%s' "$1" | sed '/^tar: \(Exiting\|Skipping\)/d' | tail -n 1 | LC_ALL=C tr -cd '[:print:]' | LC_ALL=C tr -d '\\"')
   note refused ",\"message\":\"${said:-no reason given}\""
 }
 
-take() {
+take() { # BYTES of the manifest, and of the load where that does not wait for what is missing
   rm -rf "$state"/stage.*
   mkdir -p "$stage" "$state/pieces"
   head -c "$1" >"$state/manifest"
   while read -r kind piece; do
     if [ "$kind" = piece ] && [ ! -e "$state/pieces/$piece" ]; then note missing ",\"piece\":\"$piece\""; fi
   done <"$state/manifest"
-  note send
   # shellcheck disable=SC2046  # the two words of an order
-  set -- $(order 60)
+  [ "$2" ] || { note send && set -- $(order 60); }
   timeout "$((60 + ${2:-0} / 20000))" head -c "${2:-0}" | tar -xzpf - -C "$stage" --no-same-owner && put && rm -rf "$stage"
 }
 
@@ -113,13 +112,13 @@ else
 fi
 echo "$$" >"$state/holder"
 # Where the kernel tells of no changes (overlay file systems), tail looks this often.
-tail -c "+$((offset + 1))" -f --pid="$$" -s 0.02 "$journal" 9>&- &
+tail -c "+$((offset + 1))" -f --pid="$$" -s 0.005 "$journal" 9>&- &
 tail=$!
 while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in
-    carry) if said=$(exec 9>&-; take "$4" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
+    carry) if said=$(exec 9>&-; take "$4" "${5-}" 2>&1); then start "$2" "$3"; else refuse "$said"; exit 4; fi ;; # `tail` tells it yet
     stop) : >"$state/stop" ;;
     hand) hand && break ;;
     leave) break ;;

@@ -24,7 +24,7 @@ _SCRIPT = Path(__file__).with_name("carry.sh")
 BEAT = 3.0
 """Seconds between two signs of life; the host waits four times as long for one."""
 OVERTAKEN = "somebody else has changed the target since the link was lost"
-ORDER = 32
+ORDER = 48
 """Every order has this many bytes: the host takes exactly one at a time."""
 
 
@@ -58,10 +58,10 @@ class Holder:
         """Whether the host waits for a load: it takes nothing else then."""
         self._beating = asyncio.create_task(self._beats())
 
-    async def order(self, text: str, more: bytes = b"") -> None:
-        """Sends one order, and what belongs to it."""
+    async def order(self, text: str, more: bytes = b"", *, loading: bool = False) -> None:
+        """Sends one order, and what belongs to it; `loading`: the host waits for the rest of it then."""
         async with self._turn:
-            self.loading = text.startswith("carry ")
+            self.loading = loading
             await self._channel.send(_order(text) + more)
 
     async def entry(self) -> dict[str, Any] | None:
