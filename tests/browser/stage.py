@@ -117,6 +117,26 @@ class Person:
         return [int(await row.get_attribute("data-seq") or 0) for row in rows]
 
 
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser, without a window."""
+    program = need("chromium", "chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+async def visit(name: str, context: BrowserContext, address: str) -> Person:
+    """A person who has entered the chat at `address`."""
+    person = Person(name, await context.new_page())
+    person.watch()
+    await person.enter(address)
+    return person
+
+
 class Stage:
     """Workers, their front, and the browser; leaves nothing behind."""
 
@@ -129,15 +149,12 @@ class Stage:
         self._browser: Browser
 
     async def __aenter__(self) -> Self:
-        chromium = need("chromium", "chromium")
         self._exit.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._exit.callback(self._close_workers)
         await self.front.start()
         self._exit.push_async_callback(self.front.stop)
         await self.serve("r1")
-        playwright = await self._exit.enter_async_context(async_playwright())
-        self._browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        self._exit.push_async_callback(self._browser.close)
+        self._browser = await self._exit.enter_async_context(chromium())
         return self
 
     async def __aexit__(
@@ -171,11 +188,8 @@ class Stage:
 
     async def person(self, name: str, context: BrowserContext | None = None) -> Person:
         """A person who has entered the chat."""
-        page = await (context or await self.visitor()).new_page()
-        person = Person(name, page)
-        person.watch()
+        person = await visit(name, context or await self.visitor(), self.address)
         self.people.append(person)
-        await person.enter(self.address)
         return person
 
     def _close_workers(self) -> None:
@@ -189,3 +203,37 @@ async def two_people() -> AsyncIterator[tuple[Stage, Person, Person]]:
     async with Stage() as stage:
         yield stage, await stage.person("ana"), await stage.person("bo")
         assert [alarm for person in stage.people for alarm in person.alarms] == []
+
+
+async def talk(people: tuple[Person, Person], texts: range) -> list[str]:
+    """Both say something in turn; what was said, in order."""
+    said = []
+    for number in texts:
+        for person in people:
+            await person.say(f"{person.name} {number}")
+            said.append(f"{person.name} {number}")
+    return said
+
+
+def assert_once_and_in_order(seen: list[str], said: list[str]) -> None:
+    """Nothing is missing or doubled, and what one person said is in the order in which it was said."""
+    assert sorted(seen) == sorted(said)
+    for name in ("ana", "bo"):
+        mine = [text for text in said if text.startswith(name)]
+        assert [text for text in seen if text.startswith(name)] == mine
+
+
+async def assert_both_see(people: tuple[Person, Person], said: list[str]) -> None:
+    """All that was said is on both screens, numbered without a hole, and nothing waits to be sent."""
+    for person in people:
+        assert_once_and_in_order(await person.sees(len(said)), said)
+        assert await person.sequence() == list(range(1, len(said) + 1))
+        await expect(person.page.locator("#pending li")).to_have_count(0)
+
+
+COUNT_BANNERS = """() => {
+  const banner = document.getElementById('banner')
+  globalThis.bannersShown = 0
+  new MutationObserver(() => { bannersShown += banner.hidden ? 0 : 1 }).observe(banner, { attributes: true })
+}"""
+"""Counts in `bannersShown` how often a page has told its reader of a lost connection."""

@@ -5,32 +5,9 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.stage import Person, Stage, two_people
+from tests.browser.stage import COUNT_BANNERS, Stage, assert_both_see, talk, two_people
 
 BANNER = "#banner"
-
-
-async def talk(people: tuple[Person, Person], texts: range) -> list[str]:
-    said = []
-    for number in texts:
-        for person in people:
-            await person.say(f"{person.name} {number}")
-            said.append(f"{person.name} {number}")
-    return said
-
-
-def assert_once_and_in_order(seen: list[str], said: list[str]) -> None:
-    assert sorted(seen) == sorted(said)
-    for name in ("ana", "bo"):
-        mine = [text for text in said if text.startswith(name)]
-        assert [text for text in seen if text.startswith(name)] == mine
-
-
-async def assert_both_see(people: tuple[Person, Person], said: list[str]) -> None:
-    for person in people:
-        assert_once_and_in_order(await person.sees(len(said)), said)
-        assert await person.sequence() == list(range(1, len(said) + 1))
-        await expect(person.page.locator("#pending li")).to_have_count(0)
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
@@ -77,13 +54,6 @@ def test_a_hand_over_to_a_new_release_is_not_felt() -> None:
                 assert await person.page.evaluate("bannersShown") == 0
 
     asyncio.run(scene())
-
-
-COUNT_BANNERS = """() => {
-  const banner = document.getElementById('banner')
-  globalThis.bannersShown = 0
-  new MutationObserver(() => { bannersShown += banner.hidden ? 0 : 1 }).observe(banner, { attributes: true })
-}"""
 
 
 def test_a_message_written_offline_survives_closing_the_tab() -> None:
