@@ -36,7 +36,6 @@ note() {
   now=$(date +%s.%N)
   printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "${now%.*N}" "$1" "$2" "${3-}" >>"$journal" # no %N on macOS
 }
-case $(awk -W version 2>&1 </dev/null) in mawk*) lively="-W interactive" ;; *) lively="" ;; esac # it waits for 4 KiB
 encode() {
   LC_ALL=C awk $lively -v step="$1" -v ORS= '{
     line = substr($0, 1, 65536)
@@ -90,6 +89,7 @@ step() {
 case ${1-} in
   check_* | action_*) set -e; "$1"; exit ;;
 esac
+case $(awk -W version 2>&1 </dev/null) in mawk*) lively="-W interactive" ;; *) lively="" ;; esac # it waits for 4 KiB
 """
 
 
