@@ -1,30 +1,28 @@
 // One WebSocket connection: what its client may do, and the frames it gets.
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame } from './fanout.js'
 import { TokenBucket } from './limits.js'
 import * as protocol from './protocol.js'
 import { readToken } from './token.js'
 
-// Who sends more than four seconds' worth of messages at once is told so; a fifth one is left for other frames, and who
-// uses that up as well is closed. What goes to a whole room costs as much as five frames that are only answered.
-const BURST_SECONDS = 5
-const MESSAGE_COST = 5
+// What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
+const FRAMES_PER_MESSAGE = 5
 const PING = Buffer.from([0x89, 0])
 
 export class Client {
   rooms = new Set()
   name = undefined
   expires = Infinity
-  closing = false
   #alive = true
 
   constructor(chat, ws, socket) {
     const { messagesPerSecond, maxBuffered } = chat.config
     Object.assign(this, { chat, ws, socket, allowance: maxBuffered })
-    this.bucket = new TokenBucket(messagesPerSecond * MESSAGE_COST, BURST_SECONDS)
+    this.messages = new TokenBucket(messagesPerSecond)
+    this.frames = new TokenBucket(messagesPerSecond * FRAMES_PER_MESSAGE)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
-    ws.on('pong', () => this.#heard())
+    // Who has not said hello two beats long is gone, too, whatever else it said.
+    ws.on('pong', () => (this.#alive = this.name !== undefined))
   }
 
   /** Write encoded frames; false when the client is gone, or is cut because it does not read. */
@@ -55,27 +53,17 @@ export class Client {
     while (ws.readyState === ws.OPEN && socket.writableLength > chat.config.maxBuffered) await sleep(50)
   }
 
-  close(code, reason) {
-    this.closing = true
-    this.ws.close(code, reason)
-  }
-
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */
   beat(now) {
     if (!this.#alive) return this.ws.terminate()
-    if (now > this.expires) return this.close(1008, 'token expired')
+    if (now > this.expires) return this.ws.close(1008, 'token expired')
     this.#alive = false
     this.write(PING)
   }
 
-  /** Who has not said hello two beats long is gone, too, whatever else it said. */
-  #heard() {
-    this.#alive = this.name !== undefined
-  }
-
   async #receive(data, isBinary) {
-    if (this.closing) return
-    if (this.bucket.take(1) > 0) return this.close(1008, 'too many frames')
+    if (this.ws.readyState !== this.ws.OPEN) return
+    if (this.frames.take() > 0) return this.ws.close(1008, 'too many frames')
     let frame
     try {
       frame = protocol.parseFrame(data, isBinary)
@@ -84,7 +72,6 @@ export class Client {
       if (!(error instanceof protocol.FrameError)) throw error
       this.#refuse(error, protocol.readCid(frame?.cid))
     }
-    this.#heard()
   }
 
   #refuse({ message, code, retryAfterMs }, cid) {
@@ -94,7 +81,7 @@ export class Client {
     if (code !== 'unauthorized') return
     this.chat.metrics.rejected.inc({ reason: 'auth' })
     this.chat.log.warn({ event: code }, 'token refused')
-    this.close(1008, code)
+    this.ws.close(1008, code)
   }
 
   #act(frame) {
@@ -117,7 +104,8 @@ export class Client {
     const { name, expires = Infinity } = this.#identify(frame)
     Object.assign(this, { name: protocol.readName(name), expires })
     const { worker, release, heartbeatMs } = this.chat.config
-    this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
+    const session = crypto.randomUUID()
+    this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of rooms) this.#join(room, after)
   }
 
@@ -133,13 +121,13 @@ export class Client {
   #join(room, after) {
     protocol.checkCount(this.rooms.size + !this.rooms.has(room))
     this.rooms.add(room)
-    if (!this.chat.store.dependency.up) this.#refuse(protocol.unavailable('the history is not available now'))
+    if (!this.chat.store.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 
   async #send({ room, cid, text }) {
     protocol.check(this.rooms.has(room), 'join the room first')
-    const wait = this.#pay()
+    const wait = this.messages.take()
     if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     const end = this.chat.metrics.ackSeconds.startTimer()
     const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
@@ -149,12 +137,6 @@ export class Client {
   }
 
   #typing(room) {
-    if (this.#pay() === 0) this.chat.rooms.typing(this, room)
-  }
-
-  /** What a message costs beyond its frame: 0, or the milliseconds until it may be repeated, with the frame that takes. */
-  #pay() {
-    const wait = this.bucket.take(MESSAGE_COST - 1, this.bucket.rate)
-    return wait > 0 ? wait + Math.ceil(1000 / this.bucket.rate) : 0
+    if (this.messages.take() === 0) this.chat.rooms.typing(this, room)
   }
 }

@@ -1,6 +1,7 @@
 // Whether something that the chat depends on answers: what its calls say, so that /health and senders need not wait.
 
 const SLOW_MS = 1000
+const WORDS = { pass: 'up', warn: 'slow', fail: 'down' }
 
 export class Dependency {
   /** `fail` when the last call failed, `warn` while one takes long: a busy machine is no reason to refuse anybody. */
@@ -19,7 +20,7 @@ export class Dependency {
   /** Resolves to what `call` does, which must have a time limit of its own. */
   async ask(op, call) {
     const slow = setTimeout(() => this.up && this.#set('warn', `no answer in ${SLOW_MS} ms`), SLOW_MS)
-    const started = performance.now()
+    const end = this.seconds.startTimer({ op })
     try {
       const result = await call()
       this.#set('pass')
@@ -29,16 +30,14 @@ export class Dependency {
       throw error
     } finally {
       clearTimeout(slow)
-      this.milliseconds = performance.now() - started
-      this.seconds.observe({ op }, this.milliseconds / 1000)
+      this.milliseconds = end() * 1000
     }
   }
 
   #set(status, output) {
-    if (status === 'pass' && this.status !== 'pass') this.log.info({ dependency: this.name }, 'dependency up')
-    const trouble = status === 'warn' ? 'dependency slow' : 'dependency down'
-    if (status !== 'pass' && output !== this.output) this.log.warn({ dependency: this.name, output }, trouble)
+    const level = status === 'pass' ? 'info' : 'warn'
+    if (output !== this.output) this.log[level]({ dependency: this.name, output }, `dependency ${WORDS[status]}`)
     Object.assign(this, { status, output, time: new Date().toISOString() })
-    this.gauge.set({ name: this.name }, status === 'pass' ? 1 : 0)
+    this.gauge.set({ name: this.name }, Number(status === 'pass'))
   }
 }

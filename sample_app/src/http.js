@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createGate } from './gate.js'
+import { health } from './health.js'
 import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
 import { readToken, sameText } from './token.js'
 
@@ -55,32 +56,36 @@ function listener(chat, routesFor) {
 }
 
 function respond({ draining, stopping }, response, { status = 200, body = '', headers }) {
-  const bytes = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
+  response.statusCode = status
+  response.setHeaders(new Map(Object.entries({ ...HEADERS, ...headers })))
   if (draining || stopping) response.setHeader('Connection', 'close')
-  if (status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes))
-  response.writeHead(status, { ...HEADERS, ...headers }).end(bytes)
+  response.end(typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body)
 }
 
 function publicRoutes(chat) {
   return {
     ...fileRoutes(path.join(import.meta.dirname, '..', 'public')),
-    'GET /health': () => healthAnswer(chat.health(false)),
+    'GET /health': () => healthAnswer(health(chat, false)),
     'GET /live': () => ({ body: { status: 'pass' } }),
     'GET /api/rooms/*/messages': (asked) => historyAnswer(chat, asked),
   }
 }
 
 function operatorsRoutes(chat) {
-  const { registry } = chat.metrics
+  const { clients, metrics: { registry } } = chat
   return {
-    'GET /health': () => healthAnswer(chat.health(true)),
+    'GET /health': () => healthAnswer(health(chat, true)),
     'GET /metrics': async () => ({ body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }),
     'POST /drain': ({ query }) => {
       const windowMs = Number(query.get('window_ms'))
       check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
-      return { body: { connections: chat.handOver(windowMs) } }
+      chat.handOver(windowMs)
+      return { body: { connections: clients.size } }
     },
-    'POST /undrain': () => ({ body: { connections: chat.stay() } }),
+    'POST /undrain': () => {
+      chat.draining = false
+      return { body: { connections: clients.size } }
+    },
   }
 }
 

@@ -1,19 +1,20 @@
 // A token bucket for what a connection sends.
 
-/** Holds `seconds` worth of tokens and gains `rate` a second. */
+const BURST_SECONDS = 4
+
+/** Gains `rate` tokens a second, and holds four seconds' worth. */
 export class TokenBucket {
-  constructor(rate, seconds) {
-    Object.assign(this, { rate, burst: rate * seconds, tokens: rate * seconds, since: performance.now() })
+  constructor(rate) {
+    Object.assign(this, { rate, most: rate * BURST_SECONDS, tokens: rate * BURST_SECONDS, since: performance.now() })
   }
 
-  /** Take `cost` tokens where `left` stay: 0, or the milliseconds until there are as many. */
-  take(cost, left = 0) {
+  /** Take a token: 0, or the milliseconds until there is one. */
+  take() {
     const now = performance.now()
-    this.tokens = Math.min(this.burst, this.tokens + ((now - this.since) * this.rate) / 1000)
+    this.tokens = Math.min(this.most, this.tokens + ((now - this.since) * this.rate) / 1000)
     this.since = now
-    const missing = cost + left - this.tokens
-    if (missing > 0) return Math.ceil((missing * 1000) / this.rate)
-    this.tokens -= cost
+    if (this.tokens < 1) return Math.ceil(((1 - this.tokens) * 1000) / this.rate)
+    this.tokens -= 1
     return 0
   }
 }

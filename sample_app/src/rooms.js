@@ -9,9 +9,8 @@ const LIFE_MS = 45_000
 
 export class Rooms {
   all = new Map()
-  /** Who this process has said is in its rooms, and until when (ms since 1970) it need not say it again. */
-  #said = '{}'
-  #saidUntil = Infinity
+  /** Who is in the rooms of this process, as the other processes were told last. */
+  #said = undefined
 
   constructor(chat) {
     this.chat = chat
@@ -42,58 +41,53 @@ export class Rooms {
     }
   }
 
-  /** A hint: rows that are stored, or a text that is not kept. */
-  heard({ room: name, rows, committed, text }) {
-    const room = this.all.get(name)
-    if (rows) room?.offer(rows, committed)
-    else room?.whisper(text)
-  }
-
   /** Somebody composes a message; large rooms are spared. */
   typing(client, name) {
     const room = this.all.get(name)
     if (!room?.members.has(client) || room.members.size > TYPING_MAX) return
-    const text = JSON.stringify({ type: 'typing', room: name, from: client.name })
-    room.whisper(text, client)
-    this.chat.bus?.publish({ room: name, text })
+    const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
+    if (this.chat.bus?.up) this.chat.bus.publish(hint)
+    else this.heard(hint)
   }
 
-  /** Hints may have been lost. */
-  catchUp() {
-    for (const room of this.all.values()) room.catchUp()
+  /** A hint, maybe from this process itself: rows that are stored, or the text of a frame that is not kept. */
+  heard({ room: name, rows, committed, text }) {
+    const room = this.all.get(name)
+    if (rows) room?.offer(rows, committed)
+    else room?.push([text])
   }
 
-  /** Read on where the store is ahead; start over where it is behind what it once said. */
+  /** Read on where the store is ahead; where it is behind what it once said, it was lost or restored: start over. */
   async compare() {
-    const before = this.#loaded().map((room) => [room, room.last])
+    const before = [...this.all.values()].map((room) => [room, room.last])
     if (before.length === 0) return
     const lasts = await this.chat.store.lasts(before.map(([room]) => room.name))
-    for (const [room, last] of before) room.compare(lasts.get(room.name) ?? 0, last)
+    for (const [room, last] of before) {
+      const newest = lasts.get(room.name) ?? 0
+      if (newest > last) room.catchUp()
+      if (newest < last) this.#startOver(room)
+    }
+  }
+
+  #startOver({ name, members }) {
+    this.all.delete(name)
+    for (const member of members) this.join(member, name, Infinity)
   }
 
   /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
-    const now = Date.now()
-    for (const { name, members } of this.#loaded()) if (members.size === 0) this.all.delete(name)
-    const rooms = this.#loaded()
-    await this.#announce(Object.fromEntries(rooms.map((room) => [room.name, room.names()])), now)
-    const elsewhere = await this.chat.store.present(this.chat.config.instance, now)
-    for (const room of rooms) {
-      room.elsewhere = elsewhere.flatMap((process) => process[room.name] ?? [])
-      room.tell(now)
+    for (const { name, last, members } of this.all.values()) {
+      if (last !== undefined && members.size === 0) this.all.delete(name)
     }
-  }
-
-  /** Only when it has changed, and before the other processes forget it. */
-  async #announce(rooms, now) {
-    const text = JSON.stringify(rooms)
-    if (text === this.#said && now < this.#saidUntil) return
-    await this.chat.store.announce(this.chat.config.instance, rooms, now + LIFE_MS)
-    this.#said = text
-    this.#saidUntil = now + REFRESH_MS
-  }
-
-  #loaded() {
-    return [...this.all.values()].filter((room) => room.last !== undefined)
+    const { store, config: { instance } } = this.chat
+    const now = Date.now()
+    const rooms = [...this.all.values()]
+    const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
+    // Said again when it has changed, and before the others forget it.
+    const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
+    if (said !== this.#said) await store.announce(instance, here, now + LIFE_MS)
+    this.#said = said
+    const elsewhere = await store.present(instance, now)
+    for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))
   }
 }

@@ -3,14 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable } from './protocol.js'
 
 const BATCH_MS = 5
-const BATCH_MAX = 500
-const QUEUE_MAX = 5000
+const BATCH_MAX = 2000
 
 /** Writes entries {room, sender, cid, text}; the rooms are told what was stored, before the senders are. */
 export class Writer {
-  #queue = []
-  /** Resolves when all that was submitted is stored or refused. */
-  writing = undefined
+  #batch = []
+  /** Settles when all that was submitted is stored or refused. */
+  writing = Promise.resolve()
 
   constructor({ store, log, rooms }) {
     Object.assign(this, { store, log, rooms })
@@ -18,29 +17,26 @@ export class Writer {
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
   async submit(entry) {
-    if (!this.store.dependency.up || this.#queue.length >= QUEUE_MAX) throw notStored()
-    const { promise, ...outcome } = Promise.withResolvers()
-    this.#queue.push({ entry, ...outcome })
-    this.writing ??= this.#writeAll()
-    return promise
+    if (!this.store.up || this.#batch.length >= BATCH_MAX) throw notStored()
+    const place = this.#batch.push(entry) - 1
+    if (place === 0) this.writing = this.#write(this.writing)
+    const results = await this.writing
+    return results[place]
   }
 
-  async #writeAll() {
-    while (this.#queue.length > 0) {
-      await sleep(BATCH_MS)
-      await this.#write(this.#queue.splice(0, BATCH_MAX))
-    }
-    this.writing = undefined
-  }
-
-  async #write(batch) {
+  /** One batch after the other; the next one fills while this one waits. */
+  async #write(previous) {
+    await previous.catch(() => {})
+    await sleep(BATCH_MS)
+    const batch = this.#batch
+    this.#batch = []
     try {
-      const { results, rows } = await this.store.append(batch.map(({ entry }) => entry))
+      const { results, rows } = await this.store.append(batch)
       this.rooms.committed(rows)
-      batch.forEach(({ resolve }, index) => resolve(results[index]))
+      return results
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
-      for (const { reject } of batch) reject(notStored())
+      throw notStored()
     }
   }
 }

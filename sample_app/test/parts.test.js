@@ -22,14 +22,16 @@ test('settings that make no sense are refused', () => {
   }
 })
 
-test('a bucket gives its burst, then its rate, and keeps what must be left', () => {
-  const bucket = new TokenBucket(10, 0.5)
-  assert.ok(bucket.take(1, 5) > 0)
-  assert.deepEqual([bucket.take(2), bucket.take(1, 2), bucket.take(1), bucket.take(1)], [0, 0, 0, 0])
-  const wait = bucket.take(1)
+test('a bucket gives four seconds worth, then its rate, and never more', () => {
+  const bucket = new TokenBucket(10)
+  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
+  const wait = bucket.take()
   assert.ok(wait > 0 && wait <= 100, String(wait))
-  bucket.since -= 150
-  assert.equal(bucket.take(1), 0)
+  bucket.since -= wait
+  assert.equal(bucket.take(), 0)
+  bucket.since -= 3_600_000
+  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
+  assert.ok(bucket.take() > 0)
 })
 
 const sign = (payload, secret = 's') => {
@@ -72,8 +74,8 @@ test('the address is the last one a trusted proxy wrote, and loopback is nobody'
 
 function writer(append, up = true) {
   const seen = []
-  const store = { append, dependency: { up } }
-  return { seen, writer: new Writer({ store, log: { error() {} }, rooms: { committed: (rows) => seen.push(...rows) } }) }
+  const rooms = { committed: (rows) => seen.push(...rows) }
+  return { seen, writer: new Writer({ store: { append, up }, log: { error() {} }, rooms }) }
 }
 
 test('the writer batches, tells the rooms first, and says when all is done', async () => {
@@ -86,24 +88,43 @@ test('the writer batches, tells the rooms first, and says when all is done', asy
   await target.writing
   assert.deepEqual(batches, [3])
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
-  assert.equal(target.writing, undefined)
 })
 
-test('a batch that fails is refused, and so is everything while the store is away', async () => {
+test('what comes while a batch is written is the next batch, also where the first one fails', async () => {
+  const batches = []
+  const stored = Promise.withResolvers()
+  const { writer: target } = writer(async (entries) => {
+    batches.push(entries.map(({ text }) => text))
+    if (batches.length === 1) await stored.promise
+    return { results: entries.map(({ text }) => ({ seq: text })), rows: entries }
+  })
+  const first = assert.rejects(target.submit({ text: 1 }), { code: 'unavailable' })
+  while (batches.length === 0) await new Promise(setImmediate)
+  const later = [2, 3].map((text) => target.submit({ text }))
+  stored.reject(new Error('gone'))
+  await first
+  assert.deepEqual(await Promise.all(later), [{ seq: 2 }, { seq: 3 }])
+  assert.deepEqual(batches, [[1], [2, 3]])
+})
+
+test('a batch that fails is refused, and so is everything while the store is away or behind', async () => {
   const { seen, writer: target } = writer(async () => {
     throw new Error('gone')
   })
   await assert.rejects(target.submit({}), { code: 'unavailable', retryAfterMs: 2000 })
   assert.deepEqual(seen, [])
   await assert.rejects(writer(async () => assert.fail('not asked'), false).writer.submit({}), { code: 'unavailable' })
+  const all = await Promise.allSettled(Array.from({ length: 2001 }, () => target.submit({}).catch(({ code }) => code)))
+  assert.ok(all.every(({ value }) => value === 'unavailable'))
 })
 
 test('a dependency is as its last call was, and slow while one takes long', async (t) => {
   const lines = []
-  const log = { info: ({ dependency }) => lines.push(`${dependency} up`), warn: ({ output }) => lines.push(output) }
+  const say = ({ output }, message) => lines.push(output ? `${message}: ${output}` : message)
   const observed = []
   const metrics = { dependencyUp: { set: (labels, value) => observed.push(value) } }
-  const dependency = new Dependency('redis', 'redis', { observe: ({ op }) => observed.push(op) }, { metrics, log })
+  const seconds = { startTimer: ({ op }) => () => observed.push(op) }
+  const dependency = new Dependency('redis', 'redis', seconds, { metrics, log: { info: say, warn: say } })
   assert.equal(await dependency.ask('ping', async () => 7), 7)
   await assert.rejects(dependency.ask('ping', async () => { throw new Error('refused') }), /refused/)
   await dependency.ask('ping', async () => {})
@@ -119,6 +140,7 @@ test('a dependency is as its last call was, and slow while one takes long', asyn
   const again = dependency.ask('ping', async () => t.mock.timers.tick(1000))
   assert.deepEqual([dependency.status, dependency.up], ['fail', false])
   await again
-  assert.deepEqual(lines, ['redis up', 'refused', 'redis up', 'no answer in 1000 ms', 'redis up', 'gone', 'redis up'])
+  const [up, slow] = ['dependency up', 'dependency slow: no answer in 1000 ms']
+  assert.deepEqual(lines, [up, 'dependency down: refused', up, slow, up, 'dependency down: gone', up])
   assert.deepEqual(observed, [1, 'ping', 0, 'ping', 1, 'ping', 0, 1, 'ping', 0, 'ping', 1, 'ping'])
 })

@@ -15,11 +15,11 @@ export class PostgresDriver {
   lookMs = 1000
   #pool
 
-  /** `relaxTls` accepts Heroku's self-signed chain, for this client only. */
-  constructor(url, relaxTls, log) {
+  constructor({ databaseUrl, onHeroku }, log) {
     this.#pool = new pg.Pool({
-      connectionString: url,
-      ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
+      connectionString: databaseUrl,
+      // Heroku's chain is self-signed: accepted here only.
+      ...(onHeroku && { ssl: { rejectUnauthorized: false } }),
       max: 4,
       connectionTimeoutMillis: TIMEOUT_MS, // also how long a call waits for one of the connections
       query_timeout: TIMEOUT_MS,

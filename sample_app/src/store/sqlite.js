@@ -16,10 +16,9 @@ export class SqliteDriver {
   begin = 'BEGIN IMMEDIATE'
   lookMs = 30
   #database
-  #statements = new Map()
 
-  constructor(directory) {
-    this.directory = directory
+  constructor({ dataDirectory }) {
+    this.directory = dataDirectory
   }
 
   /** One session after the other: what runs between a transaction's statements would read what is not committed. */
@@ -32,6 +31,12 @@ export class SqliteDriver {
   async close() {
     await queue
     this.#discard()
+  }
+
+  #run(sql, values = []) {
+    this.#database ??= this.#open()
+    const named = Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value]))
+    return this.#database.prepare(sql).all(named)
   }
 
   /** Loaded late: node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
@@ -47,12 +52,5 @@ export class SqliteDriver {
   #discard() {
     this.#database?.close()
     this.#database = undefined
-    this.#statements.clear()
-  }
-
-  #run(sql, values = []) {
-    this.#database ??= this.#open()
-    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
-    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 }
