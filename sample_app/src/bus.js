@@ -5,8 +5,8 @@ import { Dependency } from './dependency.js'
 const CHANNEL = 'chat.hints'
 
 /**
- * Publishes hints: {room, rows, committed}, rows that were committed at that time (ms since 1970), or {room, text}, a
- * frame that is not kept. Tells `rooms` of all of them, its own included, and when some may have been lost.
+ * Publishes hints: {rows, committed}, rows that were committed at that time (ms since 1970), with {room, text} where
+ * a frame is not kept. Tells `rooms` of all of them, its own included, and when some may have been lost.
  */
 export class Bus extends Dependency {
   #client
@@ -19,7 +19,7 @@ export class Bus extends Dependency {
       disableOfflineQueue: true,
       commandsQueueMaxLength: 1000,
       socket: {
-        socketTimeout: 30_000,
+        socketTimeout: 5000,
         // The client's own strategy gives up after a timeout.
         reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) * (0.5 + Math.random() / 2),
         // Heroku's chain is self-signed: accepted here only.
@@ -28,9 +28,8 @@ export class Bus extends Dependency {
     })
     // After every reconnect, since one listener is never added twice: a first attempt fails where Redis is away.
     const hear = (text) => rooms.heard(JSON.parse(text))
-    const subscribe = () => this.#client.subscribe(CHANNEL, hear).then(() => rooms.compare())
+    this.#client.on('ready', () => this.#client.subscribe(CHANNEL, hear).then(() => rooms.compare()).catch(() => {}))
     this.#client.on('error', (error) => log.debug({ error: error.message }, 'redis connection'))
-    this.#client.on('ready', () => subscribe().catch(() => {}))
     this.#client.connect().catch(() => {})
   }
 

@@ -30,10 +30,17 @@ export class Chat {
     this.#every(this.config.heartbeatMs, () => this.inSlices((client) => client.beat(Date.now())))
   }
 
-  /** Ask every client to connect anew at its own moment within the window. */
+  /** Ask every client to connect anew at its own moment within the window; answers how many were asked. */
   handOver(windowMs) {
     this.draining = true
     this.inSlices((client) => client.send({ type: 'drain', reconnect_in_ms: Math.floor(Math.random() * windowMs) }))
+    return this.clients.size
+  }
+
+  /** Stay after all; answers how many clients there are. */
+  stay() {
+    this.draining = false
+    return this.clients.size
   }
 
   /** Do the same with all clients, a hundred at a time, so that others are not kept waiting. */

@@ -1,5 +1,5 @@
 // One WebSocket connection: what its client may do, and the frames it gets.
-import { setTimeout as sleep } from 'node:timers/promises'
+import { MAX_ROOMS } from '../public/names.js'
 import { encodeFrame } from './fanout.js'
 import { TokenBucket } from './limits.js'
 import * as protocol from './protocol.js'
@@ -7,30 +7,31 @@ import { readToken } from './token.js'
 
 // What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
 const FRAMES_PER_MESSAGE = 5
+const MAX_WAITING = 1024 * 1024
 const PING = Buffer.from([0x89, 0])
 
 export class Client {
   rooms = new Set()
   name = undefined
   expires = Infinity
+  /** Resolves when the newest history is read, which may be larger than what a slow reader is allowed. */
+  reading = undefined
+  #unread = 0
   #alive = true
 
   constructor(chat, ws, socket) {
-    const { messagesPerSecond, maxBuffered } = chat.config
-    Object.assign(this, { chat, ws, socket, allowance: maxBuffered })
-    this.messages = new TokenBucket(messagesPerSecond)
-    this.frames = new TokenBucket(messagesPerSecond * FRAMES_PER_MESSAGE)
+    Object.assign(this, { chat, ws, socket })
+    this.messages = new TokenBucket(chat.config.messagesPerSecond)
+    this.frames = new TokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
     // Who has not said hello two beats long is gone, too, whatever else it said.
     ws.on('pong', () => (this.#alive = this.name !== undefined))
   }
 
-  /** Write encoded frames; false when the client is gone, or is cut because it does not read. */
-  write(bytes) {
+  /** Write encoded frames, and call `read` once they are; false when the client is gone, or cut as it does not read. */
+  write(bytes, read) {
     if (this.ws.readyState !== this.ws.OPEN) return false
-    const waiting = this.socket.writableLength
-    if (waiting === 0) this.allowance = this.chat.config.maxBuffered
-    if (waiting <= this.allowance) return this.socket.write(bytes) || true
+    if (this.socket.writableLength <= MAX_WAITING + this.#unread) return this.socket.write(bytes, read) || true
     this.chat.metrics.slowConsumers.inc()
     this.ws.terminate()
     return false
@@ -40,17 +41,10 @@ export class Client {
     this.write(encodeFrame(JSON.stringify(frame)))
   }
 
-  /** A history may be larger than what a slow reader is allowed: it raises the allowance until it is read. */
   history(text) {
     const bytes = encodeFrame(text)
-    this.write(bytes)
-    this.allowance = Math.max(this.allowance, this.chat.config.maxBuffered + bytes.length)
-  }
-
-  /** Resolves when the client has read enough to get another history. */
-  async drained() {
-    const { ws, socket, chat } = this
-    while (ws.readyState === ws.OPEN && socket.writableLength > chat.config.maxBuffered) await sleep(50)
+    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.#unread -= bytes.length))
+    this.#unread += bytes.length
   }
 
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */
@@ -91,35 +85,28 @@ export class Client {
       case 'send': return this.#send(protocol.readSend(frame))
       case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
-      case 'typing': return this.#typing(protocol.readRoom(frame.room))
+      case 'typing': return this.chat.rooms.typing(this, protocol.readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: frame.t })
       case 'pong': return undefined
       default: throw new protocol.FrameError('unknown frame type')
     }
   }
 
-  #hello(frame) {
+  #hello({ name, rooms, token }) {
     protocol.check(this.name === undefined, 'hello came twice')
-    const rooms = protocol.readRooms(frame.rooms)
-    const { name, expires = Infinity } = this.#identify(frame)
-    Object.assign(this, { name: protocol.readName(name), expires })
-    const { worker, release, heartbeatMs } = this.chat.config
+    const { sessionSecret, requireToken, worker, release, heartbeatMs } = this.chat.config
+    const wanted = protocol.readRooms(rooms)
+    // Without a token the name is the one the client gives itself, where that is enough.
+    const known = sessionSecret && (token || requireToken) ? readToken(token, sessionSecret) : { name }
+    protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
+    Object.assign(this, known, { name: protocol.readName(known.name) })
     const session = crypto.randomUUID()
     this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
-    for (const [room, after] of rooms) this.#join(room, after)
-  }
-
-  /** What a valid token says; without one the name the client gives itself, where that is enough. */
-  #identify({ name, token }) {
-    const { sessionSecret, requireToken } = this.chat.config
-    if (!sessionSecret || (!token && !requireToken)) return { name }
-    const known = readToken(token, sessionSecret)
-    protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
-    return known
+    for (const [room, after] of wanted) this.#join(room, after)
   }
 
   #join(room, after) {
-    protocol.checkCount(this.rooms.size + !this.rooms.has(room))
+    protocol.check(this.rooms.size < MAX_ROOMS || this.rooms.has(room), `more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
     if (!this.chat.store.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
@@ -134,9 +121,5 @@ export class Client {
     end()
     this.chat.metrics.received.inc({ result: duplicate ? 'duplicate' : 'ok' })
     this.send({ type: 'ack', cid, room, seq })
-  }
-
-  #typing(room) {
-    if (this.messages.take() === 0) this.chat.rooms.typing(this, room)
   }
 }

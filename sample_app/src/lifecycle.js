@@ -11,10 +11,9 @@ const POLL_MS = 20
 
 /** Listen on a port number or, with mode 0660, on a socket path; a dead process's socket file is removed. */
 export async function listen(server, where) {
-  const isPath = typeof where === 'string'
-  if (isPath) await removeStale(where)
+  if (typeof where === 'string') await removeStale(where)
   await once(server.listen(where), 'listening')
-  if (isPath) chmodSync(where, 0o660)
+  if (typeof where === 'string') chmodSync(where, 0o660)
 }
 
 async function removeStale(file) {
@@ -33,7 +32,7 @@ export function stopOnSignal(chat, servers) {
 
 /** Not ready, no new connections, clients handed over, writes finished, stragglers closed; then exit 0. */
 async function stop(chat, servers, signal) {
-  const { clients, config, log, store, writer } = chat
+  const { clients, log, rooms, store, writer } = chat
   const started = performance.now()
   const end = (message) => {
     log.info({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 }, message)
@@ -58,8 +57,8 @@ async function stop(chat, servers, signal) {
   for (const server of listening) server.closeIdleConnections()
   await emptied(listening, GRACE_MS)
   // The other processes need not wait for their news of this one to expire.
-  await store.announce(config.instance, {}, 0).catch(() => {})
-  await store.close().catch(() => {})
+  await store.announce(rooms.instance, {}, 0).catch(() => {})
+  await store.driver.close().catch(() => {})
   end('stopped')
 }
 

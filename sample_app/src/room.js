@@ -16,9 +16,9 @@ export class Room extends Audience {
   #elsewhere = []
   #told = undefined
 
-  constructor(name, { store, metrics, log }) {
+  constructor(name, { store, metrics }) {
     super(metrics)
-    Object.assign(this, { name, store, log })
+    Object.assign(this, { name, store })
   }
 
   /** Take rows that were `committed` then (ms since 1970); those that were taken before are skipped, a hole is read. */
@@ -34,8 +34,7 @@ export class Room extends Audience {
   /** Read on in the store until nothing newer is there, one reader at a time; resolves to whether that succeeded. */
   catchUp() {
     this.#stale = true
-    this.#reading ??= this.#readOn()
-    return this.#reading
+    return (this.#reading ??= this.#readOn())
   }
 
   async #readOn() {
@@ -49,9 +48,8 @@ export class Room extends Audience {
         this.#stale ||= rows.length === TAIL
       }
       return true
-    } catch (error) {
-      this.log.debug({ error: error.message }, 'room not read')
-      return false
+    } catch {
+      return false // and the store has reported why
     } finally {
       this.#reading = undefined
     }
@@ -60,22 +58,18 @@ export class Room extends Audience {
   /** Give a client what it is missing after `after`, who is here, and everything from now on. */
   admit(client, after) {
     this.flush()
-    const { messages, reset } = this.#since(after)
+    const missing = this.last - after
+    // More than the tail, or a number of a store that was lost.
+    const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
+    const count = after === null || reset ? PAGE : missing
+    const messages = count === 0 ? [] : this.#tail.slice(-count)
     client.history(encodeHistory(this.name, messages, reset))
     this.members.add(client)
     // In a large room what the others were told last will do.
     client.write(encodeFrame((this.members.size > SHOWN && this.#told) || this.#presence()))
-    const replayed = after !== null && messages.length > 0
-    this.metrics.resumes.inc({ outcome: reset ? 'reset' : replayed ? 'replayed' : 'none' })
+    const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
+    this.metrics.resumes.inc({ outcome })
     this.metrics.resumeMessages.inc(messages.length)
-  }
-
-  /** What a client that has seen `after` is missing; more than the tail, or a number of a lost store, is a reset. */
-  #since(after) {
-    const missing = this.last - after
-    const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
-    const count = after === null || reset ? PAGE : missing
-    return { messages: count === 0 ? [] : this.#tail.slice(-count), reset }
   }
 
   /** The names of who is in it in this process. */

@@ -9,6 +9,7 @@ const LIFE_MS = 45_000
 
 export class Rooms {
   all = new Map()
+  instance = crypto.randomUUID()
   /** Who is in the rooms of this process, as the other processes were told last. */
   #said = undefined
 
@@ -18,7 +19,7 @@ export class Rooms {
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
-    await client.drained()
+    await client.reading
     if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
@@ -32,29 +33,19 @@ export class Rooms {
     this.all.get(name)?.members.delete(client)
   }
 
-  /** Rows this process has stored: to its own members and, as a hint, to the other processes. */
-  committed(rows) {
-    for (const [room, stored] of Map.groupBy(rows, (row) => row.room)) {
-      const hint = { room, rows: stored, committed: Date.now() }
-      this.heard(hint)
-      this.chat.bus?.publish(hint)
-    }
-  }
-
-  /** Somebody composes a message; large rooms are spared. */
+  /** Somebody composes a message, which counts as one; large rooms are spared. */
   typing(client, name) {
     const room = this.all.get(name)
-    if (!room?.members.has(client) || room.members.size > TYPING_MAX) return
-    const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
+    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.messages.take() > 0) return
+    const hint = { rows: [], room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
     if (this.chat.bus?.up) this.chat.bus.publish(hint)
     else this.heard(hint)
   }
 
-  /** A hint, maybe from this process itself: rows that are stored, or the text of a frame that is not kept. */
-  heard({ room: name, rows, committed, text }) {
-    const room = this.all.get(name)
-    if (rows) room?.offer(rows, committed)
-    else room?.push([text])
+  /** A hint, maybe from this process itself: rows that are stored, and maybe the text of a frame that is not kept. */
+  heard({ rows, committed, room, text }) {
+    for (const [name, stored] of Map.groupBy(rows, (row) => row.room)) this.all.get(name)?.offer(stored, committed)
+    if (text) this.all.get(room)?.push([text])
   }
 
   /** Read on where the store is ahead; where it is behind what it once said, it was lost or restored: start over. */
@@ -65,13 +56,11 @@ export class Rooms {
     for (const [room, last] of before) {
       const newest = lasts.get(room.name) ?? 0
       if (newest > last) room.catchUp()
-      if (newest < last) this.#startOver(room)
+      if (newest < last) {
+        this.all.delete(room.name)
+        for (const member of room.members) this.join(member, room.name, Infinity)
+      }
     }
-  }
-
-  #startOver({ name, members }) {
-    this.all.delete(name)
-    for (const member of members) this.join(member, name, Infinity)
   }
 
   /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
@@ -79,15 +68,15 @@ export class Rooms {
     for (const { name, last, members } of this.all.values()) {
       if (last !== undefined && members.size === 0) this.all.delete(name)
     }
-    const { store, config: { instance } } = this.chat
+    const { store } = this.chat
     const now = Date.now()
     const rooms = [...this.all.values()]
     const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
     // Said again when it has changed, and before the others forget it.
     const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
-    if (said !== this.#said) await store.announce(instance, here, now + LIFE_MS)
+    if (said !== this.#said) await store.announce(this.instance, here, now + LIFE_MS)
     this.#said = said
-    const elsewhere = await store.present(instance, now)
+    const elsewhere = await store.present(this.instance, now)
     for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))
   }
 }

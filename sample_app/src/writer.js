@@ -5,14 +5,14 @@ import { unavailable } from './protocol.js'
 const BATCH_MS = 5
 const BATCH_MAX = 2000
 
-/** Writes entries {room, sender, cid, text}; the rooms are told what was stored, before the senders are. */
+/** Writes entries {room, sender, cid, text}; rooms and other processes hear what was stored before the senders do. */
 export class Writer {
   #batch = []
   /** Settles when all that was submitted is stored or refused. */
   writing = Promise.resolve()
 
-  constructor({ store, log, rooms }) {
-    Object.assign(this, { store, log, rooms })
+  constructor({ store, rooms, bus, log }) {
+    Object.assign(this, { store, rooms, bus, log })
   }
 
   /** Resolves to {seq, duplicate} once stored; rejects with `unavailable`, and the sender may repeat the same cid. */
@@ -32,7 +32,9 @@ export class Writer {
     this.#batch = []
     try {
       const { results, rows } = await this.store.append(batch)
-      this.rooms.committed(rows)
+      const hint = { rows, committed: Date.now() }
+      this.rooms.heard(hint)
+      this.bus?.publish(hint)
       return results
     } catch (error) {
       this.log.error({ error: error.message, messages: batch.length }, 'messages not stored')

@@ -15,7 +15,7 @@ async function twoStores(t, databaseUrl) {
   const dataDirectory = mkdtempSync(path.join(os.tmpdir(), 'store'))
   const stores = [1, 2].map(() => new Store({ config: { databaseUrl, dataDirectory }, metrics, log }))
   t.after(async () => {
-    await Promise.all(stores.map((store) => store.close()))
+    await Promise.all(stores.map(({ driver }) => driver.close()))
     rmSync(dataDirectory, { recursive: true })
   })
   await Promise.all(stores.map((store) => store.open()))

@@ -44,7 +44,7 @@ export class Store extends Dependency {
 
   /** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
   constructor({ config, metrics, log }) {
-    const driver = config.databaseUrl ? new PostgresDriver(config, log) : new SqliteDriver(config)
+    const driver = config.databaseUrl ? new PostgresDriver(config) : new SqliteDriver(config)
     super('store', driver.name, metrics.storeSeconds, { metrics, log })
     Object.assign(this, { driver, sql: statements(driver.each) })
   }
@@ -95,25 +95,18 @@ export class Store extends Dependency {
     return found.map(({ rooms }) => new Map(Object.entries(JSON.parse(rooms))))
   }
 
-  close() {
-    return this.driver.close()
-  }
-
   #query(op, values) {
-    return this.#session(op, (query) => query(this.sql[op], values))
+    return this.ask(op, () => this.driver.session((query) => query(this.sql[op], values)))
   }
 
   #transaction(op, body) {
-    return this.#session(op, async (query) => {
+    const whole = async (query) => {
       await query(this.driver.begin)
       const result = await body(query)
       await query('COMMIT')
       return result
-    })
-  }
-
-  #session(op, body) {
-    return this.ask(op, () => this.driver.session(body))
+    }
+    return this.ask(op, () => this.driver.session(whole))
   }
 }
 

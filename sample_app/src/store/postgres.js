@@ -15,7 +15,7 @@ export class PostgresDriver {
   lookMs = 1000
   #pool
 
-  constructor({ databaseUrl, onHeroku }, log) {
+  constructor({ databaseUrl, onHeroku }) {
     this.#pool = new pg.Pool({
       connectionString: databaseUrl,
       // Heroku's chain is self-signed: accepted here only.
@@ -27,10 +27,9 @@ export class PostgresDriver {
       idle_in_transaction_session_timeout: TIMEOUT_MS,
       application_name: 'chat',
     })
-    // The pool listens to its idle connections only; a lost one that is in use would end the process.
-    const lost = (error) => log.warn({ error: error.message }, 'database connection lost')
-    this.#pool.on('connect', (client) => client.on('error', lost))
-    this.#pool.on('error', () => {})
+    // The loss of a connection is the business of its next call; unheard it would end the process. The pool itself
+    // listens to those that are in use no more.
+    this.#pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 
   /** A connection on which anything failed is thrown away, which rolls back: nothing is known about its state. */

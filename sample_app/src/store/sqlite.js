@@ -28,9 +28,8 @@ export class SqliteDriver {
     return result
   }
 
-  async close() {
-    await queue
-    this.#discard()
+  close() {
+    return queue.then(() => this.#discard())
   }
 
   #run(sql, values = []) {
