@@ -17,7 +17,6 @@ export class Bus extends Dependency {
     this.#client = createClient({
       url: redisUrl,
       disableOfflineQueue: true,
-      commandsQueueMaxLength: 1000,
       socket: {
         socketTimeout: 5000,
         // The client's own strategy gives up after a timeout.

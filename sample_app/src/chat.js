@@ -4,7 +4,6 @@ import { Bus } from './bus.js'
 import { createMetrics } from './metrics.js'
 import { Rooms } from './rooms.js'
 import { Store } from './store/index.js'
-import { Writer } from './writer.js'
 
 const SLICE = 100
 const PULSE_MS = 1000
@@ -19,7 +18,6 @@ export class Chat {
     this.store = new Store(this)
     this.rooms = new Rooms(this)
     this.bus = config.redisUrl && new Bus(this)
-    this.writer = new Writer(this)
   }
 
   start() {

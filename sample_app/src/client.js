@@ -1,12 +1,12 @@
 // One WebSocket connection: what its client may do, and the frames it gets.
 import { MAX_ROOMS } from '../public/names.js'
 import { encodeFrame } from './fanout.js'
-import { TokenBucket } from './limits.js'
 import * as protocol from './protocol.js'
 import { readToken } from './token.js'
 
 // What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
 const FRAMES_PER_MESSAGE = 5
+const BURST_SECONDS = 4
 const MAX_WAITING = 1024 * 1024
 const PING = Buffer.from([0x89, 0])
 
@@ -117,9 +117,26 @@ export class Client {
     const wait = this.messages.take()
     if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     const end = this.chat.metrics.ackSeconds.startTimer()
-    const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
+    const { seq, duplicate } = await this.chat.rooms.say({ room, sender: this.name, cid, text })
     end()
     this.chat.metrics.received.inc({ result: duplicate ? 'duplicate' : 'ok' })
     this.send({ type: 'ack', cid, room, seq })
+  }
+}
+
+/** Holds four seconds' worth of tokens and gains `rate` a second. */
+export class TokenBucket {
+  constructor(rate) {
+    Object.assign(this, { rate, most: rate * BURST_SECONDS, tokens: rate * BURST_SECONDS, since: performance.now() })
+  }
+
+  /** Take a token: 0, or the milliseconds until there is one. */
+  take() {
+    const now = performance.now()
+    this.tokens = Math.min(this.most, this.tokens + ((now - this.since) * this.rate) / 1000)
+    this.since = now
+    if (this.tokens < 1) return Math.ceil(((1 - this.tokens) * 1000) / this.rate)
+    this.tokens -= 1
+    return 0
   }
 }

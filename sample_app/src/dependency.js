@@ -1,8 +1,11 @@
 // Whether something that the chat depends on answers: what its calls say, so that /health and senders need not wait.
 
+const SLOW_MS = 1000
+
 export class Dependency {
-  /** Whether the last call succeeded. One that takes long changes nothing: a busy machine is no reason to refuse. */
+  /** Whether the last call succeeded; and whether one takes long: a busy machine is no reason to refuse anybody. */
   up = false
+  slow = false
   output = 'not asked yet'
 
   /** `seconds` is the histogram of its calls. */
@@ -14,7 +17,10 @@ export class Dependency {
   async ask(op, call) {
     const end = this.seconds.startTimer({ op })
     const result = call()
+    const timer = setTimeout(() => (this.slow = true), SLOW_MS)
     await result.then(() => this.#set(true), (error) => this.#set(false, error.message || error.code))
+    clearTimeout(timer)
+    this.slow = false
     this.milliseconds = end() * 1000
     return result
   }

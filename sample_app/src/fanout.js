@@ -38,10 +38,9 @@ export class Audience {
     if (!waiting.delete(this)) return
     const { deliveries, dropped, fanoutSeconds } = this.metrics
     const bytes = Buffer.concat(this.#frames)
-    const members = [...this.members]
-    const readers = members.filter((member) => member.write(bytes))
+    const readers = [...this.members].filter((member) => member.write(bytes))
     deliveries.inc(readers.length * this.#frames.length)
-    dropped.inc({ reason: 'slow_consumer' }, (members.length - readers.length) * this.#frames.length)
+    dropped.inc({ reason: 'slow_consumer' }, (this.members.size - readers.length) * this.#frames.length)
     if (this.#committed) fanoutSeconds.observe(Math.max(0, Date.now() - this.#committed) / 1000)
     this.#frames = []
     this.#committed = undefined

@@ -3,10 +3,9 @@ import { WebSocketServer } from 'ws'
 import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
-const OPTIONS = { noServer: true, clientTracking: false }
 
-const chats = new WebSocketServer({ ...OPTIONS, maxPayload: 32 * 1024 })
-const echoes = new WebSocketServer({ ...OPTIONS, maxPayload: 16 * 1024 * 1024 })
+const chats = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 32 * 1024 })
+const echoes = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 16 * 1024 * 1024 })
 /** How many connections an address has. */
 const addresses = new Map()
 
@@ -28,7 +27,8 @@ export function receive(chat, request, socket, head) {
 function refusal({ config, clients, stopping }, headers, address) {
   if (!originAllowed(headers, config.allowedOrigins)) return 'origin'
   if (stopping || clients.size >= config.maxConnections) return 'capacity'
-  return addresses.get(address) >= config.maxConnectionsPerAddress ? 'rate' : undefined
+  // Connections without an address count in all only.
+  return address && addresses.get(address) >= config.maxConnectionsPerAddress ? 'rate' : undefined
 }
 
 /** Browsers always send an Origin, and it must be ours; other clients send none. */
@@ -64,11 +64,9 @@ function admit(chat, ws, socket, from) {
   })
 }
 
-/** Connections without an address count in all only. */
 function count(address, change) {
-  const number = (addresses.get(address) ?? 0) + change
-  if (address === undefined || number === 0) addresses.delete(address)
-  else addresses.set(address, number)
+  addresses.set(address, (addresses.get(address) ?? 0) + change)
+  if (addresses.get(address) === 0) addresses.delete(address)
 }
 
 function echo(ws) {

@@ -13,13 +13,15 @@ export async function healthAnswer({ config: { release, worker }, clients, drain
     event_loop_lag_ms: performance.now() - asked,
     checks: { ...check(store, 'fail'), ...(bus && check(bus, 'warn')) },
   }
-  const status = stopping || !store.up ? 'fail' : bus && !bus.up ? 'warn' : 'pass'
+  const isWell = !store.slow && (!bus || (bus.up && !bus.slow))
+  const status = stopping || !store.up ? 'fail' : isWell ? 'pass' : 'warn'
   const body = { status, release, ...(isFull && details) }
   return { status: status === 'fail' ? 503 : 200, body, type: 'application/health+json' }
 }
 
 /** `worst`: how bad it is for the chat when this one is away. */
-function check({ name, kind, up, milliseconds, output, time }, worst) {
-  const seen = { status: up ? 'pass' : worst, observedValue: milliseconds, observedUnit: 'ms', output, time }
+function check({ name, kind, up, slow, milliseconds, output, time }, worst) {
+  const status = !up ? worst : slow ? 'warn' : 'pass'
+  const seen = { status, observedValue: milliseconds, observedUnit: 'ms', output, time }
   return { [`${name}:responseTime`]: [{ componentId: kind, componentType: 'datastore', ...seen }] }
 }

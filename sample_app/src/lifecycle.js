@@ -32,7 +32,7 @@ export function stopOnSignal(chat, servers) {
 
 /** Not ready, no new connections, clients handed over, writes finished, stragglers closed; then exit 0. */
 async function stop(chat, servers, signal) {
-  const { clients, log, rooms, store, writer } = chat
+  const { clients, log, rooms, store } = chat
   const started = performance.now()
   const end = (message) => {
     log.info({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 }, message)
@@ -47,8 +47,7 @@ async function stop(chat, servers, signal) {
   const windowMs = Math.min(500 + clients.size, WINDOW_MAX_MS)
   chat.handOver(windowMs)
   await emptied(clients, windowMs + GRACE_MS)
-  await writer.writing.catch(() => {})
-  await nextTick() // by then the senders have their answers
+  await rooms.writing.then(nextTick, nextTick) // by then the senders have their answers
   await chat.inSlices((client) => client.ws.close(1012, 'service restart'))
   await emptied(clients, GRACE_MS)
   for (const client of clients) client.ws.terminate()

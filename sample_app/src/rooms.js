@@ -1,7 +1,11 @@
-// The rooms this process serves: joined by clients, fed by commits and hints, kept honest by a look at the store.
+// The rooms this process serves: clients join them, what is said is stored in batches and told, and a look at the store
+// keeps them honest.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unavailable } from './protocol.js'
 import { Room } from './room.js'
 
+const BATCH_MS = 5
+const BATCH_MAX = 2000
 const RETRY_MS = 500
 const TYPING_MAX = 100
 const REFRESH_MS = 15_000
@@ -10,6 +14,9 @@ const LIFE_MS = 45_000
 export class Rooms {
   all = new Map()
   instance = crypto.randomUUID()
+  /** What is stored next; and what settles when all that was said is stored or refused. */
+  #batch = []
+  writing = Promise.resolve()
   /** Who is in the rooms of this process, as the other processes were told last. */
   #said = undefined
 
@@ -31,6 +38,33 @@ export class Rooms {
   leave(client, name) {
     client.rooms.delete(name)
     this.all.get(name)?.members.delete(client)
+  }
+
+  /** Store {room, sender, cid, text}: resolves to {seq, duplicate}; after `unavailable` a cid may be repeated. */
+  async say(entry) {
+    if (!this.chat.store.up || this.#batch.length >= BATCH_MAX) throw unavailable('messages cannot be stored now')
+    const place = this.#batch.push(entry) - 1
+    if (place === 0) this.writing = this.#write(this.writing)
+    const results = await this.writing
+    return results[place]
+  }
+
+  /** One batch after the other; the next one fills meanwhile. All hear what is stored before its senders do. */
+  async #write(previous) {
+    await previous.catch(() => {})
+    await sleep(BATCH_MS)
+    const batch = this.#batch
+    this.#batch = []
+    try {
+      const { results, rows } = await this.chat.store.append(batch)
+      const hint = { rows, committed: Date.now() }
+      this.heard(hint)
+      this.chat.bus?.publish(hint)
+      return results
+    } catch (error) {
+      this.chat.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
+      throw unavailable('the message could not be stored')
+    }
   }
 
   /** Somebody composes a message, which counts as one; large rooms are spared. */
@@ -65,18 +99,15 @@ export class Rooms {
 
   /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
-    for (const { name, last, members } of this.all.values()) {
-      if (last !== undefined && members.size === 0) this.all.delete(name)
-    }
-    const { store } = this.chat
+    for (const [name, { last, members }] of this.all) if (last !== undefined && members.size === 0) this.all.delete(name)
     const now = Date.now()
     const rooms = [...this.all.values()]
     const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
     // Said again when it has changed, and before the others forget it.
     const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
-    if (said !== this.#said) await store.announce(this.instance, here, now + LIFE_MS)
+    if (said !== this.#said) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
     this.#said = said
-    const elsewhere = await store.present(this.instance, now)
+    const elsewhere = await this.chat.store.present(this.instance, now)
     for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))
   }
 }

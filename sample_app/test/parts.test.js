@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import { TokenBucket } from '../src/client.js'
 import { readConfig } from '../src/config.js'
 import { Dependency } from '../src/dependency.js'
 import { clientAddress, originAllowed } from '../src/gate.js'
-import { TokenBucket } from '../src/limits.js'
+import { Rooms } from '../src/rooms.js'
 import { readToken, sameText } from '../src/token.js'
-import { Writer } from '../src/writer.js'
 
 test('everything works with nothing set', () => {
   const config = readConfig({})
@@ -72,53 +72,56 @@ test('the address is the last one a trusted proxy wrote, and loopback is nobody'
   }
 })
 
-function writer(append, up = true) {
+/** Rooms over a store that is made up, with one room that keeps what it is offered. */
+function roomsOver(append, up = true) {
   const seen = []
-  const rooms = { heard: ({ rows }) => seen.push(...rows) }
-  return { seen, writer: new Writer({ store: { append, up }, log: { error() {} }, rooms }) }
+  const rooms = new Rooms({ store: { append, up }, log: { error() {} } })
+  rooms.all.set('lobby', { offer: (rows) => seen.push(...rows) })
+  const say = (text) => rooms.say({ room: 'lobby', text })
+  return { seen, rooms, say }
 }
 
-test('the writer batches, tells the rooms first, and says when all is done', async () => {
+test('what is said at once is one batch, which the room hears before the senders do', async () => {
   const batches = []
-  const { seen, writer: target } = writer(async (entries) => {
+  const { seen, rooms, say } = roomsOver(async (entries) => {
     batches.push(entries.length)
     return { results: entries.map((_, index) => ({ seq: index + 1 })), rows: entries }
   })
-  const acks = [1, 2, 3].map((text) => target.submit({ text }).then(({ seq }) => [seq, seen.length]))
-  await target.writing
+  const acks = [1, 2, 3].map((text) => say(text).then(({ seq }) => [seq, seen.length]))
+  await rooms.writing
   assert.deepEqual(batches, [3])
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
 })
 
-test('what comes while a batch is written is the next batch, also where the first one fails', async () => {
+test('what is said while a batch is written is the next batch, also where the first one fails', async () => {
   const batches = []
   const stored = Promise.withResolvers()
-  const { writer: target } = writer(async (entries) => {
+  const { say } = roomsOver(async (entries) => {
     batches.push(entries.map(({ text }) => text))
     if (batches.length === 1) await stored.promise
     return { results: entries.map(({ text }) => ({ seq: text })), rows: entries }
   })
-  const first = assert.rejects(target.submit({ text: 1 }), { code: 'unavailable' })
+  const first = assert.rejects(say(1), { code: 'unavailable' })
   while (batches.length === 0) await new Promise(setImmediate)
-  const later = [2, 3].map((text) => target.submit({ text }))
+  const later = [say(2), say(3)]
   stored.reject(new Error('gone'))
   await first
   assert.deepEqual(await Promise.all(later), [{ seq: 2 }, { seq: 3 }])
   assert.deepEqual(batches, [[1], [2, 3]])
 })
 
-test('a batch that fails is refused, and so is everything while the store is away or behind', async () => {
-  const { seen, writer: target } = writer(async () => {
+test('a batch that fails is refused, and so is everything while the store is away or far behind', async () => {
+  const { seen, say } = roomsOver(async () => {
     throw new Error('gone')
   })
-  await assert.rejects(target.submit({}), { code: 'unavailable', retryAfterMs: 2000 })
+  await assert.rejects(say('x'), { code: 'unavailable', retryAfterMs: 2000 })
   assert.deepEqual(seen, [])
-  await assert.rejects(writer(async () => assert.fail('not asked'), false).writer.submit({}), { code: 'unavailable' })
-  const all = await Promise.allSettled(Array.from({ length: 2001 }, () => target.submit({}).catch(({ code }) => code)))
-  assert.ok(all.every(({ value }) => value === 'unavailable'))
+  await assert.rejects(roomsOver(async () => assert.fail('not asked'), false).say('x'), { code: 'unavailable' })
+  const messages = (await Promise.allSettled(Array.from({ length: 2001 }, () => say('x')))).map(({ reason }) => reason.message)
+  assert.deepEqual(new Set(messages), new Set(['the message could not be stored', 'messages cannot be stored now']))
 })
 
-test('a dependency is as its last call was, and says so when that changes', async () => {
+test('a dependency is as its last call was, says so when that changes, and is slow while one takes long', async (t) => {
   const lines = []
   const say = ({ output }, message) => lines.push(output ? `${message}: ${output}` : message)
   const observed = []
@@ -129,11 +132,17 @@ test('a dependency is as its last call was, and says so when that changes', asyn
   assert.equal(dependency.up, false)
   assert.equal(await dependency.ask('ping', async () => 7), 7)
   assert.deepEqual([dependency.up, dependency.milliseconds], [true, 1500])
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   const { promise, resolve } = Promise.withResolvers()
   const hanging = dependency.ask('ping', () => promise)
-  assert.equal(dependency.up, true)
+  t.mock.timers.tick(999)
+  assert.equal(dependency.slow, false)
+  t.mock.timers.tick(1)
+  assert.deepEqual([dependency.slow, dependency.up], [true, true])
   resolve()
   await hanging
+  t.mock.timers.tick(1000)
+  assert.deepEqual([dependency.slow, dependency.up], [false, true])
   await fails('refused')
   await fails('refused')
   await fails('gone')

@@ -65,10 +65,8 @@ export class Store extends Dependency {
       const given = JSON.stringify(entries)
       const locked = await query(this.sql.lock, [given])
       const numbered = number(entries, locked, await query(this.sql.known, [given]))
-      if (numbered.rows.length > 0) {
-        await query(this.sql.insert, [JSON.stringify(numbered.rows)])
-        await query(this.sql.advance, [given])
-      }
+      await query(this.sql.insert, [JSON.stringify(numbered.rows)])
+      await query(this.sql.advance, [given])
       return numbered
     })
   }

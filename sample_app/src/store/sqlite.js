@@ -16,6 +16,7 @@ export class SqliteDriver {
   begin = 'BEGIN IMMEDIATE'
   lookMs = 30
   #database
+  #statements = new Map()
 
   constructor({ dataDirectory }) {
     this.directory = dataDirectory
@@ -34,8 +35,8 @@ export class SqliteDriver {
 
   #run(sql, values = []) {
     this.#database ??= this.#open()
-    const named = Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value]))
-    return this.#database.prepare(sql).all(named)
+    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
+    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 
   /** Loaded late: node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
@@ -51,5 +52,6 @@ export class SqliteDriver {
   #discard() {
     this.#database?.close()
     this.#database = undefined
+    this.#statements.clear()
   }
 }
