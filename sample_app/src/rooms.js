@@ -99,7 +99,7 @@ export class Rooms {
 
   /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
-    for (const [name, { last, members }] of this.all) if (last !== undefined && members.size === 0) this.all.delete(name)
+    for (const [name, { last, members }] of this.all) if (last >= 0 && members.size === 0) this.all.delete(name)
     const now = Date.now()
     const rooms = [...this.all.values()]
     const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))

@@ -67,6 +67,7 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       await store.announce(`${room}1`, { [room]: ['ana'] }, soon + 100)
       await store.announce(`${room}2`, { [room]: ['bob', 'cy'], other: ['bob'] }, soon + 100)
       assert.deepEqual(await said(soon), ['bob', 'cy'])
+      assert.ok((await other.present(`${room}1`, soon)).every((rooms) => rooms.get('constructor') === undefined))
       assert.deepEqual(await said(soon + 100), [])
       await store.announce(`${room}2`, {}, 0)
       assert.deepEqual(await said(soon), [])
