@@ -5,8 +5,8 @@ import { Dependency } from './dependency.js'
 const CHANNEL = 'chat.hints'
 
 /**
- * Publishes hints: {rows, committed}, rows that were committed at that time (ms since 1970), with {room, text} where
- * a frame is not kept. Tells `rooms` of all of them, its own included, and when some may have been lost.
+ * Publishes hints: {rows, committed}, rows that were committed at that time (ms since 1970), or {room, text}, a frame
+ * that is not kept. Tells `rooms` of all of them, its own included, and when some may have been lost.
  */
 export class Bus extends Dependency {
   #client

@@ -1,4 +1,5 @@
 // The gate before the WebSocket handshake: path, origin and capacity, refused with real HTTP answers.
+import { STATUS_CODES } from 'node:http'
 import { WebSocketServer } from 'ws'
 import { Client } from './client.js'
 
@@ -20,7 +21,8 @@ export function receive(chat, request, socket, head) {
   metrics.rejected.inc({ reason })
   log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
   socket.on('error', () => {})
-  socket.end(`HTTP/1.1 ${REFUSALS[reason]} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  const status = REFUSALS[reason]
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
 /** Why a connection must be refused, or undefined. */

@@ -23,7 +23,12 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
-const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
 const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401, not_found: 404 }
 
 /** By method and path, a room's name standing as `*`: what answers with {status, body, type, headers}. */
@@ -84,7 +89,7 @@ function files(directory) {
   const routes = {}
   for (const name of readdirSync(directory)) {
     const body = readFileSync(path.join(directory, name))
-    const type = `${TYPES[path.extname(name)]}; charset=utf-8`
+    const type = TYPES[path.extname(name)] ?? 'application/octet-stream'
     const tag = `"${hash('sha256', body, 'base64url')}"`
     const answer = { body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } }
     const status = ({ headers }) => (headers['if-none-match'] === tag ? 304 : 200)

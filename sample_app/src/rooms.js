@@ -71,13 +71,13 @@ export class Rooms {
   typing(client, name) {
     const room = this.all.get(name)
     if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.messages.take() > 0) return
-    const hint = { rows: [], room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
+    const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
     if (this.chat.bus?.up) this.chat.bus.publish(hint)
     else this.heard(hint)
   }
 
-  /** A hint, maybe from this process itself: rows that are stored, and maybe the text of a frame that is not kept. */
-  heard({ rows, committed, room, text }) {
+  /** A hint, maybe from this process itself: rows that are stored, or the text of a frame that is not kept. */
+  heard({ rows = [], committed, room, text }) {
     for (const [name, stored] of Map.groupBy(rows, (row) => row.room)) this.all.get(name)?.offer(stored, committed)
     if (text) this.all.get(room)?.push([text])
   }
