@@ -1,12 +1,9 @@
 // The chat of one process: its parts put together, its clients, and how it hands them over.
 import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises'
 import { Bus } from './bus.js'
-import { Fanout } from './fanout.js'
-import { createHealth } from './health.js'
 import { createMetrics } from './metrics.js'
 import { Rooms } from './rooms.js'
-import { createStore } from './store/index.js'
-import { Writer } from './writer.js'
+import { Store } from './store/index.js'
 
 const SLICE = 100
 const PULSE_MS = 1000
@@ -18,26 +15,23 @@ export class Chat {
 
   constructor(config, log) {
     Object.assign(this, { config, log, metrics: createMetrics(config, this) })
-    this.store = createStore(config, this)
-    this.fanout = new Fanout(this.metrics)
+    this.store = new Store(this)
     this.rooms = new Rooms(this)
     this.bus = config.redisUrl && new Bus(this)
-    this.writer = new Writer(this)
-    this.health = createHealth(this)
   }
 
   start() {
     this.#every(PULSE_MS, () => this.store.open().then(() => this.rooms.pulse()))
     this.#every(PULSE_MS, () => this.bus?.ping())
     // With hints the store is asked seldom; without, as often as it bears.
-    this.#every(this.bus ? PULSE_MS : this.store.driver.lookMs, () => this.store.dependency.up && this.rooms.compare())
-    this.#every(this.config.heartbeatMs, () => this.#inSlices((client) => client.beat(Date.now())))
+    this.#every(this.bus ? PULSE_MS : this.store.driver.lookMs, () => this.store.up && this.rooms.compare())
+    this.#every(this.config.heartbeatMs, () => this.inSlices((client) => client.beat(Date.now())))
   }
 
   /** Ask every client to connect anew at its own moment within the window; answers how many were asked. */
   handOver(windowMs) {
     this.draining = true
-    this.#inSlices((client) => client.send({ type: 'drain', reconnect_in_ms: Math.floor(Math.random() * windowMs) }))
+    this.inSlices((client) => client.send({ type: 'drain', reconnect_in_ms: Math.floor(Math.random() * windowMs) }))
     return this.clients.size
   }
 
@@ -47,12 +41,12 @@ export class Chat {
     return this.clients.size
   }
 
-  /** Store and acknowledge what has arrived, then close all clients, in slices. */
-  async dismiss() {
-    for (const client of this.clients) client.closing = true
-    await this.writer.writing
-    await nextTick() // by then the senders have their answers
-    await this.#inSlices((client) => client.close(1012, 'service restart'))
+  /** Do the same with all clients, a hundred at a time, so that others are not kept waiting. */
+  async inSlices(act) {
+    for (const [index, client] of [...this.clients].entries()) {
+      act(client)
+      if (index % SLICE === SLICE - 1) await nextTick()
+    }
   }
 
   /** A dependency that is away is no reason to stop, and has been reported by whoever asked it. */
@@ -60,19 +54,6 @@ export class Chat {
     while (true) {
       await nextTick().then(act).catch((error) => this.log.debug({ error: error.message }, 'to be repeated'))
       await sleep(milliseconds)
-    }
-  }
-
-  /** Tell the other processes that nobody is here any more. */
-  async stop() {
-    await this.store.announce(this.config.instance, {}, 0).catch(() => {})
-    await this.store.close().catch(() => {})
-  }
-
-  async #inSlices(act) {
-    for (const [index, client] of [...this.clients].entries()) {
-      act(client)
-      if (index % SLICE === SLICE - 1) await nextTick()
     }
   }
 }

@@ -1,38 +1,37 @@
 // One WebSocket connection: what its client may do, and the frames it gets.
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { MAX_ROOMS } from '../public/names.js'
 import { encodeFrame } from './fanout.js'
-import { TokenBucket } from './limits.js'
 import * as protocol from './protocol.js'
 import { readToken } from './token.js'
 
-// Who sends more than four seconds' worth of messages at once is told so; a fifth one is left for other frames, and who
-// uses that up as well is closed. What goes to a whole room costs as much as five frames that are only answered.
-const BURST_SECONDS = 5
-const MESSAGE_COST = 5
+// What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
+const FRAMES_PER_MESSAGE = 5
+const BURST_SECONDS = 4
+const MAX_WAITING = 1024 * 1024
 const PING = Buffer.from([0x89, 0])
 
 export class Client {
   rooms = new Set()
   name = undefined
   expires = Infinity
-  closing = false
+  /** Resolves when the newest history is read, which may be larger than what a slow reader is allowed. */
+  reading = undefined
+  #unread = 0
   #alive = true
 
   constructor(chat, ws, socket) {
-    const { messagesPerSecond, maxBuffered } = chat.config
-    Object.assign(this, { chat, ws, socket, allowance: maxBuffered })
-    this.bucket = new TokenBucket(messagesPerSecond * MESSAGE_COST, BURST_SECONDS)
+    Object.assign(this, { chat, ws, socket })
+    this.messages = new TokenBucket(chat.config.messagesPerSecond)
+    this.frames = new TokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
-    ws.on('pong', () => this.#heard())
+    // Who has not said hello two beats long is gone, too, whatever else it said.
+    ws.on('pong', () => (this.#alive = this.name !== undefined))
   }
 
-  /** Write encoded frames; false when the client is gone, or is cut because it does not read. */
-  write(bytes) {
+  /** Write encoded frames, and call `read` once they are; false when the client is gone, or cut as it does not read. */
+  write(bytes, read) {
     if (this.ws.readyState !== this.ws.OPEN) return false
-    const waiting = this.socket.writableLength
-    if (waiting === 0) this.allowance = this.chat.config.maxBuffered
-    if (waiting <= this.allowance) return this.socket.write(bytes) || true
+    if (this.socket.writableLength <= MAX_WAITING + this.#unread) return this.socket.write(bytes, read) || true
     this.chat.metrics.slowConsumers.inc()
     this.ws.terminate()
     return false
@@ -42,40 +41,23 @@ export class Client {
     this.write(encodeFrame(JSON.stringify(frame)))
   }
 
-  /** A history may be larger than what a slow reader is allowed: it raises the allowance until it is read. */
   history(text) {
     const bytes = encodeFrame(text)
-    this.write(bytes)
-    this.allowance = Math.max(this.allowance, this.chat.config.maxBuffered + bytes.length)
-  }
-
-  /** Resolves when the client has read enough to get another history. */
-  async drained() {
-    const { ws, socket, chat } = this
-    while (ws.readyState === ws.OPEN && socket.writableLength > chat.config.maxBuffered) await sleep(50)
-  }
-
-  close(code, reason) {
-    this.closing = true
-    this.ws.close(code, reason)
+    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.#unread -= bytes.length))
+    this.#unread += bytes.length
   }
 
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */
   beat(now) {
     if (!this.#alive) return this.ws.terminate()
-    if (now > this.expires) return this.close(1008, 'token expired')
+    if (now > this.expires) return this.ws.close(1008, 'token expired')
     this.#alive = false
     this.write(PING)
   }
 
-  /** Who has not said hello two beats long is gone, too, whatever else it said. */
-  #heard() {
-    this.#alive = this.name !== undefined
-  }
-
   async #receive(data, isBinary) {
-    if (this.closing) return
-    if (this.bucket.take(1) > 0) return this.close(1008, 'too many frames')
+    if (this.ws.readyState !== this.ws.OPEN) return
+    if (this.frames.take() > 0) return this.ws.close(1008, 'too many frames')
     let frame
     try {
       frame = protocol.parseFrame(data, isBinary)
@@ -84,7 +66,6 @@ export class Client {
       if (!(error instanceof protocol.FrameError)) throw error
       this.#refuse(error, protocol.readCid(frame?.cid))
     }
-    this.#heard()
   }
 
   #refuse({ message, code, retryAfterMs }, cid) {
@@ -94,7 +75,7 @@ export class Client {
     if (code !== 'unauthorized') return
     this.chat.metrics.rejected.inc({ reason: 'auth' })
     this.chat.log.warn({ event: code }, 'token refused')
-    this.close(1008, code)
+    this.ws.close(1008, code)
   }
 
   #act(frame) {
@@ -104,57 +85,58 @@ export class Client {
       case 'send': return this.#send(protocol.readSend(frame))
       case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
-      case 'typing': return this.#typing(protocol.readRoom(frame.room))
+      case 'typing': return this.chat.rooms.typing(this, protocol.readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: frame.t })
       case 'pong': return undefined
       default: throw new protocol.FrameError('unknown frame type')
     }
   }
 
-  #hello(frame) {
+  #hello({ name, rooms, token }) {
     protocol.check(this.name === undefined, 'hello came twice')
-    const rooms = protocol.readRooms(frame.rooms)
-    const { name, expires = Infinity } = this.#identify(frame)
-    Object.assign(this, { name: protocol.readName(name), expires })
-    const { worker, release, heartbeatMs } = this.chat.config
-    this.send({ type: 'welcome', session: randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
-    for (const [room, after] of rooms) this.#join(room, after)
-  }
-
-  /** What a valid token says; without one the name the client gives itself, where that is enough. */
-  #identify({ name, token }) {
-    const { sessionSecret, requireToken } = this.chat.config
-    if (!sessionSecret || (!token && !requireToken)) return { name }
-    const known = readToken(token, sessionSecret)
+    const { sessionSecret, requireToken, worker, release, heartbeatMs } = this.chat.config
+    const wanted = protocol.readRooms(rooms)
+    // Without a token the name is the one the client gives itself, where that is enough.
+    const known = sessionSecret && (token || requireToken) ? readToken(token, sessionSecret) : { name }
     protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
-    return known
+    Object.assign(this, known, { name: protocol.readName(known.name) })
+    const session = crypto.randomUUID()
+    this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
+    for (const [room, after] of wanted) this.#join(room, after)
   }
 
   #join(room, after) {
-    protocol.checkCount(this.rooms.size + !this.rooms.has(room))
+    protocol.check(this.rooms.size < MAX_ROOMS || this.rooms.has(room), `more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
-    if (!this.chat.store.dependency.up) this.#refuse(protocol.unavailable('the history is not available now'))
+    if (!this.chat.store.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 
   async #send({ room, cid, text }) {
     protocol.check(this.rooms.has(room), 'join the room first')
-    const wait = this.#pay()
+    const wait = this.messages.take()
     if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     const end = this.chat.metrics.ackSeconds.startTimer()
-    const { seq, duplicate } = await this.chat.writer.submit({ room, sender: this.name, cid, text })
+    const { seq, duplicate } = await this.chat.rooms.say({ room, sender: this.name, cid, text })
     end()
     this.chat.metrics.received.inc({ result: duplicate ? 'duplicate' : 'ok' })
     this.send({ type: 'ack', cid, room, seq })
   }
+}
 
-  #typing(room) {
-    if (this.#pay() === 0) this.chat.rooms.typing(this, room)
+/** Holds four seconds' worth of tokens and gains `rate` a second. */
+export class TokenBucket {
+  constructor(rate) {
+    Object.assign(this, { rate, most: rate * BURST_SECONDS, tokens: rate * BURST_SECONDS, since: performance.now() })
   }
 
-  /** What a message costs beyond its frame: 0, or the milliseconds until it may be repeated, with the frame that takes. */
-  #pay() {
-    const wait = this.bucket.take(MESSAGE_COST - 1, this.bucket.rate)
-    return wait > 0 ? wait + Math.ceil(1000 / this.bucket.rate) : 0
+  /** Take a token: 0, or the milliseconds until there is one. */
+  take() {
+    const now = performance.now()
+    this.tokens = Math.min(this.most, this.tokens + ((now - this.since) * this.rate) / 1000)
+    this.since = now
+    if (this.tokens < 1) return Math.ceil(((1 - this.tokens) * 1000) / this.rate)
+    this.tokens -= 1
+    return 0
   }
 }

@@ -1,5 +1,4 @@
 // What the environment asks for, as one frozen object; everything has a default.
-import os from 'node:os'
 
 /** Read the settings from `env`; throws when a value makes no sense. */
 export function readConfig(env) {
@@ -11,7 +10,6 @@ export function readConfig(env) {
     opsToken: env.OPS_TOKEN,
     release: env.RELEASE ?? env.HEROKU_RELEASE_VERSION ?? 'dev',
     worker: env.WORKER ?? env.DYNO ?? `pid-${process.pid}`,
-    instance: `${os.hostname()}:${process.pid}:${Date.now()}`,
     environment: env.NODE_ENV ?? 'development',
     logLevel: env.LOG_LEVEL ?? 'info',
     dataDirectory: env.DATA_DIR ?? './data',
@@ -26,8 +24,6 @@ export function readConfig(env) {
     maxConnections: readCount(env, 'MAX_CONNECTIONS', 20_000),
     maxConnectionsPerAddress: readCount(env, 'MAX_CONNECTIONS_PER_ADDRESS', 500),
     messagesPerSecond: readCount(env, 'MESSAGES_PER_SECOND', 10),
-    maxBuffered: 1024 * 1024,
-    maxPayload: 32 * 1024,
     heartbeatMs: 25_000,
   })
 }

@@ -3,8 +3,9 @@
 const SLOW_MS = 1000
 
 export class Dependency {
-  /** `fail` when the last call failed, `warn` while one takes long: a busy machine is no reason to refuse anybody. */
-  status = 'fail'
+  /** Whether the last call succeeded; and whether one takes long: a busy machine is no reason to refuse anybody. */
+  up = false
+  slow = false
   output = 'not asked yet'
 
   /** `seconds` is the histogram of its calls. */
@@ -12,33 +13,22 @@ export class Dependency {
     Object.assign(this, { name, kind, seconds, gauge: metrics.dependencyUp, log })
   }
 
-  get up() {
-    return this.status !== 'fail'
-  }
-
   /** Resolves to what `call` does, which must have a time limit of its own. */
   async ask(op, call) {
-    const slow = setTimeout(() => this.up && this.#set('warn', `no answer in ${SLOW_MS} ms`), SLOW_MS)
-    const started = performance.now()
-    try {
-      const result = await call()
-      this.#set('pass')
-      return result
-    } catch (error) {
-      this.#set('fail', error.message || error.code)
-      throw error
-    } finally {
-      clearTimeout(slow)
-      this.milliseconds = performance.now() - started
-      this.seconds.observe({ op }, this.milliseconds / 1000)
-    }
+    const end = this.seconds.startTimer({ op })
+    const result = call()
+    const timer = setTimeout(() => (this.slow = true), SLOW_MS)
+    await result.then(() => this.#set(true), (error) => this.#set(false, error.message || error.code))
+    clearTimeout(timer)
+    this.slow = false
+    this.milliseconds = end() * 1000
+    return result
   }
 
-  #set(status, output) {
-    if (status === 'pass' && this.status !== 'pass') this.log.info({ dependency: this.name }, 'dependency up')
-    const trouble = status === 'warn' ? 'dependency slow' : 'dependency down'
-    if (status !== 'pass' && output !== this.output) this.log.warn({ dependency: this.name, output }, trouble)
-    Object.assign(this, { status, output, time: new Date().toISOString() })
-    this.gauge.set({ name: this.name }, status === 'pass' ? 1 : 0)
+  #set(up, output) {
+    if (up && !this.up) this.log.info({ dependency: this.name }, 'dependency up')
+    if (!up && output !== this.output) this.log.warn({ dependency: this.name, output }, 'dependency down')
+    Object.assign(this, { up, output, time: new Date().toISOString() })
+    this.gauge.set({ name: this.name }, Number(up))
   }
 }

@@ -6,48 +6,51 @@ import { Sender } from 'ws'
 
 const TEXT = { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }
 
+/** The audiences for which frames wait in this tick. */
+const waiting = new Set()
+
 /** The bytes of one unmasked WebSocket text frame. */
 export function encodeFrame(text) {
   return Buffer.concat(Sender.frame(Buffer.from(text), TEXT))
 }
 
-/** Queues frames per room; one flush per tick writes them to the room's members. */
-export class Fanout {
-  #metrics
-  #dirty = new Set()
+/** Members who get the same frames: queued, and written to each at once when the tick ends. */
+export class Audience {
+  members = new Set()
+  #frames = []
+  #committed = undefined
 
   constructor(metrics) {
-    this.#metrics = metrics
+    this.metrics = metrics
   }
 
   /** Queue JSON texts for all members; `committed` is when (ms since 1970) they were stored, else undefined. */
-  push(room, texts, committed) {
-    if (room.members.size === 0) return
-    if (this.#dirty.size === 0) setImmediate(() => this.#flush())
-    this.#dirty.add(room)
-    for (const text of texts) room.outgoing.push(encodeFrame(text))
-    room.outgoingSince ??= committed
+  push(texts, committed) {
+    if (this.members.size === 0 || texts.length === 0) return
+    if (waiting.size === 0) setImmediate(flushAll)
+    waiting.add(this)
+    for (const text of texts) this.#frames.push(encodeFrame(text))
+    this.#committed ??= committed
   }
 
-  /** Write out what one room has queued, so that a member who joins now does not get it a second time. */
-  flushRoom(room) {
-    if (!this.#dirty.delete(room)) return
-    const { deliveries, dropped, fanoutSeconds } = this.#metrics
-    const bytes = Buffer.concat(room.outgoing)
-    const members = [...room.members]
-    const readers = members.filter((member) => member.write(bytes))
-    deliveries.inc(readers.length * room.outgoing.length)
-    dropped.inc({ reason: 'slow_consumer' }, (members.length - readers.length) * room.outgoing.length)
-    if (room.outgoingSince) fanoutSeconds.observe(Math.max(0, Date.now() - room.outgoingSince) / 1000)
-    room.outgoing = []
-    room.outgoingSince = undefined
+  /** Write out what is queued, so that a member who joins now does not get it a second time. */
+  flush() {
+    if (!waiting.delete(this)) return
+    const { deliveries, dropped, fanoutSeconds } = this.metrics
+    const bytes = Buffer.concat(this.#frames)
+    const readers = [...this.members].filter((member) => member.write(bytes))
+    deliveries.inc(readers.length * this.#frames.length)
+    dropped.inc({ reason: 'slow_consumer' }, (this.members.size - readers.length) * this.#frames.length)
+    if (this.#committed) fanoutSeconds.observe(Math.max(0, Date.now() - this.#committed) / 1000)
+    this.#frames = []
+    this.#committed = undefined
   }
+}
 
-  /** Members of several rooms get one write too: their sockets are held until all rooms are flushed. */
-  #flush() {
-    const members = this.#dirty.size > 1 ? new Set([...this.#dirty].flatMap((room) => [...room.members])) : []
-    for (const member of members) member.socket.cork()
-    for (const room of this.#dirty) this.flushRoom(room)
-    for (const member of members) member.socket.uncork()
-  }
+/** Members of several audiences get one write too: their sockets are held until all are flushed. */
+function flushAll() {
+  const members = waiting.size > 1 ? new Set([...waiting].flatMap((audience) => [...audience.members])) : []
+  for (const member of members) member.socket.cork()
+  for (const audience of waiting) audience.flush()
+  for (const member of members) member.socket.uncork()
 }

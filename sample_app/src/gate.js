@@ -4,33 +4,33 @@ import { WebSocketServer } from 'ws'
 import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
-const ECHO_MAX_PAYLOAD = 16 * 1024 * 1024
 
-/** The `upgrade` listener of the public server. */
-export function createGate(chat) {
+const chats = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 32 * 1024 })
+const echoes = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 16 * 1024 * 1024 })
+/** How many connections an address has. */
+const addresses = new Map()
+
+/** What the public server does with an upgrade. */
+export function receive(chat, request, socket, head) {
   const { config, metrics, log } = chat
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: config.maxPayload, clientTracking: false })
-  const echoes = new WebSocketServer({ noServer: true, maxPayload: ECHO_MAX_PAYLOAD, clientTracking: false })
-  const addresses = new Map()
-  return (request, socket, head) => {
-    const path = request.url.split('?')[0]
-    if (path === '/echo' && config.echoPath) return echoes.handleUpgrade(request, socket, head, echo)
-    const from = { origin: request.headers.origin, address: clientAddress(request, config) }
-    const reason = path === '/ws' ? refusal(chat, request.headers, addresses.get(from.address)) : 'path'
-    if (!reason) return sockets.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from, addresses))
-    metrics.rejected.inc({ reason })
-    log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
-    socket.on('error', () => {})
-    const status = REFUSALS[reason]
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-  }
+  const path = request.url.split('?')[0]
+  if (path === '/echo' && config.echoPath) return echoes.handleUpgrade(request, socket, head, echo)
+  const from = { origin: request.headers.origin, address: clientAddress(request, config) }
+  const reason = path === '/ws' ? refusal(chat, request.headers, from.address) : 'path'
+  if (!reason) return chats.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from))
+  metrics.rejected.inc({ reason })
+  log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
+  socket.on('error', () => {})
+  const status = REFUSALS[reason]
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-/** Why a connection must be refused whose address has `count` already, or undefined. */
-function refusal({ config, clients, stopping }, headers, count) {
+/** Why a connection must be refused, or undefined. */
+function refusal({ config, clients, stopping }, headers, address) {
   if (!originAllowed(headers, config.allowedOrigins)) return 'origin'
   if (stopping || clients.size >= config.maxConnections) return 'capacity'
-  return count >= config.maxConnectionsPerAddress ? 'rate' : undefined
+  // Connections without an address count in all only.
+  return address && addresses.get(address) >= config.maxConnectionsPerAddress ? 'rate' : undefined
 }
 
 /** Browsers always send an Origin, and it must be ours; other clients send none. */
@@ -47,18 +47,18 @@ export function clientAddress({ headers, socket }, { trustForwardedFor }) {
   return address === '::1' || address?.startsWith('127.') ? undefined : address
 }
 
-function admit(chat, ws, socket, from, addresses) {
+function admit(chat, ws, socket, from) {
   const { metrics, log, clients } = chat
   const client = new Client(chat, ws, socket)
   const started = performance.now()
   clients.add(client)
-  count(addresses, from.address, 1)
+  count(from.address, 1)
   metrics.opened.inc()
   ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
   ws.on('close', (code) => {
     for (const room of client.rooms) chat.rooms.leave(client, room)
     clients.delete(client)
-    count(addresses, from.address, -1)
+    count(from.address, -1)
     // Codes that clients make up share one label.
     metrics.closed.inc({ code: code < 1016 ? String(code) : 'other' })
     const seconds = Math.round((performance.now() - started) / 1000)
@@ -66,11 +66,9 @@ function admit(chat, ws, socket, from, addresses) {
   })
 }
 
-/** Connections without an address count in all only. */
-function count(addresses, address, change) {
-  const number = (addresses.get(address) ?? 0) + change
-  if (address === undefined || number === 0) addresses.delete(address)
-  else addresses.set(address, number)
+function count(address, change) {
+  addresses.set(address, (addresses.get(address) ?? 0) + change)
+  if (addresses.get(address) === 0) addresses.delete(address)
 }
 
 function echo(ws) {

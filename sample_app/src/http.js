@@ -3,7 +3,8 @@ import http from 'node:http'
 import { hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { createGate } from './gate.js'
+import { receive } from './gate.js'
+import { healthAnswer } from './health.js'
 import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
 import { readToken, sameText } from './token.js'
 
@@ -15,7 +16,6 @@ const ROOM = /(?<=^\/api\/rooms\/)[^/]+(?=\/messages$)/
 const TIMEOUTS = { keepAliveTimeout: 95_000, headersTimeout: 20_000, requestTimeout: 30_000 }
 const HEADERS = {
   'Cache-Control': 'no-store',
-  'Content-Type': 'application/json',
   'Content-Security-Policy':
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
   'X-Content-Type-Options': 'nosniff',
@@ -23,29 +23,52 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
-const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
 const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401, not_found: 404 }
 
-/** {server, operations}: the public server, and the operator's own where OPS_SOCKET asks for it. */
-export function createServers(chat) {
-  const { opsToken, opsSocket, maxConnections } = chat.config
-  const open = publicRoutes(chat)
-  const all = { ...open, ...operatorsRoutes(chat) }
-  const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
-  const server = http.createServer(TIMEOUTS, listener(chat, (request) => (knows(request) ? all : open)))
-  server.on('upgrade', createGate(chat)).maxConnections = maxConnections + 1000
-  return { server, operations: opsSocket && http.createServer(TIMEOUTS, listener(chat, () => all)) }
+/** By method and path, a room's name standing as `*`: what answers with {status, body, type, headers}. */
+const OPEN_TO_ALL = {
+  ...files(path.join(import.meta.dirname, '..', 'public')),
+  'GET /health': (chat) => healthAnswer(chat, false),
+  'GET /live': () => ({ body: { status: 'pass' } }),
+  'GET /api/rooms/*/messages': messages,
+}
+const FOR_OPERATORS = {
+  'GET /health': (chat) => healthAnswer(chat, true),
+  'GET /metrics': async ({ metrics: { registry } }) => ({ body: await registry.metrics(), type: registry.contentType }),
+  'POST /drain': (chat, { query }) => {
+    const windowMs = Number(query.get('window_ms'))
+    check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
+    return { body: { connections: chat.handOver(windowMs) } }
+  },
+  'POST /undrain': (chat) => ({ body: { connections: chat.stay() } }),
 }
 
-/** Answers with {status, body, headers} of 'METHOD /path' among the routes, a room's name standing as `*`. */
-function listener(chat, routesFor) {
+/** Each server with where it listens: the public one, and the operator's own where OPS_SOCKET asks for it. */
+export function createServers(chat) {
+  const { port, opsToken, opsSocket, maxConnections } = chat.config
+  const servers = new Map()
+  if (opsSocket) servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket)
+  const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
+  const server = http.createServer(TIMEOUTS, listener(chat, knows))
+  server.on('upgrade', (...knock) => receive(chat, ...knock)).maxConnections = maxConnections + 1000
+  return servers.set(server, port)
+}
+
+function listener(chat, isOperator) {
   return async (request, response) => {
     const [pathname, query] = request.url.split('?', 2)
-    const route = routesFor(request)[`${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`]
-    const room = pathname.match(ROOM)?.[0]
+    const name = `${request.method.replace('HEAD', 'GET')} ${pathname.replace(ROOM, '*')}`
+    const route = (isOperator(request) && FOR_OPERATORS[name]) || OPEN_TO_ALL[name]
+    const asked = { headers: request.headers, query: new URLSearchParams(query), room: pathname.match(ROOM)?.[0] }
     try {
       check(route, 'not found', 'not_found')
-      respond(chat, response, await route({ headers: request.headers, query: new URLSearchParams(query), room }))
+      respond(chat, response, await route(chat, asked))
     } catch (error) {
       const status = REFUSED[error.code ?? error.name] ?? 503
       if (status === 503) chat.log.error({ error: error.message, path: pathname }, 'request failed')
@@ -54,57 +77,29 @@ function listener(chat, routesFor) {
   }
 }
 
-function respond({ draining, stopping }, response, { status = 200, body = '', headers }) {
-  const bytes = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
+function respond({ draining, stopping }, response, { status = 200, body, type = 'application/json', headers }) {
+  response.statusCode = status
+  response.setHeaders(new Map(Object.entries({ ...HEADERS, 'Content-Type': type, ...headers })))
   if (draining || stopping) response.setHeader('Connection', 'close')
-  if (status !== 304) response.setHeader('Content-Length', Buffer.byteLength(bytes))
-  response.writeHead(status, { ...HEADERS, ...headers }).end(bytes)
-}
-
-function publicRoutes(chat) {
-  return {
-    ...fileRoutes(path.join(import.meta.dirname, '..', 'public')),
-    'GET /health': () => healthAnswer(chat.health(false)),
-    'GET /live': () => ({ body: { status: 'pass' } }),
-    'GET /api/rooms/*/messages': (asked) => historyAnswer(chat, asked),
-  }
-}
-
-function operatorsRoutes(chat) {
-  const { registry } = chat.metrics
-  return {
-    'GET /health': () => healthAnswer(chat.health(true)),
-    'GET /metrics': async () => ({ body: await registry.metrics(), headers: { 'Content-Type': registry.contentType } }),
-    'POST /drain': ({ query }) => {
-      const windowMs = Number(query.get('window_ms'))
-      check(windowMs >= 0 && windowMs <= WINDOW_MAX_MS, 'window_ms is 0 to 60000')
-      return { body: { connections: chat.handOver(windowMs) } }
-    },
-    'POST /undrain': () => ({ body: { connections: chat.stay() } }),
-  }
-}
-
-function healthAnswer(body) {
-  return { status: body.status === 'fail' ? 503 : 200, body, headers: { 'Content-Type': 'application/health+json' } }
+  response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
 }
 
 /** The page's flat directory, read once so that no request can name any other file. */
-function fileRoutes(directory) {
-  const names = readdirSync(directory).filter((name) => path.extname(name) in TYPES)
-  const routes = Object.fromEntries(names.map((name) => [`GET /${name}`, fileRoute(path.join(directory, name))]))
+function files(directory) {
+  const routes = {}
+  for (const name of readdirSync(directory)) {
+    const body = readFileSync(path.join(directory, name))
+    const type = TYPES[path.extname(name)] ?? 'application/octet-stream'
+    const tag = `"${hash('sha256', body, 'base64url')}"`
+    const answer = { body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } }
+    const status = ({ headers }) => (headers['if-none-match'] === tag ? 304 : 200)
+    routes[`GET /${name}`] = (chat, asked) => ({ ...answer, status: status(asked) })
+  }
   return { ...routes, 'GET /': routes['GET /index.html'] }
 }
 
-function fileRoute(file) {
-  const body = readFileSync(file)
-  const tag = `"${hash('sha256', body, 'base64url')}"`
-  const type = `${TYPES[path.extname(file)]}; charset=utf-8`
-  const answer = { body, headers: { 'Content-Type': type, 'Cache-Control': 'no-cache', ETag: tag } }
-  return ({ headers }) => (headers['if-none-match'] === tag ? { ...answer, status: 304, body: '' } : answer)
-}
-
 /** The stored messages of a room; with REQUIRE_TOKEN only for who has a token. */
-async function historyAnswer({ store, config }, { headers, query, room }) {
+async function messages({ store, config }, { headers, query, room }) {
   const token = headers.authorization?.replace(/^Bearer /, '')
   check(!config.requireToken || readToken(token, config.sessionSecret), 'no valid token', 'unauthorized')
   const name = readRoom(decodeURIComponent(room))

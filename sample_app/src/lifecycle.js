@@ -2,7 +2,7 @@
 import { chmodSync, unlinkSync } from 'node:fs'
 import { once } from 'node:events'
 import net from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises'
 
 const DEADLINE_MS = 24_000
 const WINDOW_MAX_MS = 8000
@@ -11,10 +11,9 @@ const POLL_MS = 20
 
 /** Listen on a port number or, with mode 0660, on a socket path; a dead process's socket file is removed. */
 export async function listen(server, where) {
-  const isPath = typeof where === 'string'
-  if (isPath) await removeStale(where)
+  if (typeof where === 'string') await removeStale(where)
   await once(server.listen(where), 'listening')
-  if (isPath) chmodSync(where, 0o660)
+  if (typeof where === 'string') chmodSync(where, 0o660)
 }
 
 async function removeStale(file) {
@@ -33,37 +32,37 @@ export function stopOnSignal(chat, servers) {
 
 /** Not ready, no new connections, clients handed over, writes finished, stragglers closed; then exit 0. */
 async function stop(chat, servers, signal) {
-  const { log, clients } = chat
+  const { clients, log, rooms, store } = chat
+  const started = performance.now()
   const end = (message) => {
     log.info({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 }, message)
     process.exit(0)
   }
-  const started = performance.now()
   chat.stopping = true
   log.info({ signal, connections: clients.size }, 'stopping')
   setTimeout(end, DEADLINE_MS, 'stopped at the deadline')
-  const closed = Promise.all(servers.map(stopListening))
-  const gone = () => clients.size === 0
+  const listening = new Set(servers)
+  // Not http.Server.close, which hangs up on kept-alive connections.
+  for (const server of servers) net.Server.prototype.close.call(server, () => listening.delete(server))
   const windowMs = Math.min(500 + clients.size, WINDOW_MAX_MS)
   chat.handOver(windowMs)
-  await until(gone, windowMs + GRACE_MS)
-  await chat.dismiss()
-  await until(gone, GRACE_MS)
+  await emptied(clients, windowMs + GRACE_MS)
+  await rooms.writing.then(nextTick, nextTick) // by then the senders have their answers
+  await chat.inSlices((client) => client.ws.close(1012, 'service restart'))
+  await emptied(clients, GRACE_MS)
   for (const client of clients) client.ws.terminate()
   // Kept-alive connections end with their next answer; idle ones are cut last, since cutting races with a request.
-  await Promise.race([closed, sleep(GRACE_MS)])
-  for (const server of servers) server.closeIdleConnections()
-  await Promise.race([closed, sleep(GRACE_MS)])
-  await chat.stop()
+  await emptied(listening, GRACE_MS)
+  for (const server of listening) server.closeIdleConnections()
+  await emptied(listening, GRACE_MS)
+  // The other processes need not wait for their news of this one to expire.
+  await store.announce(rooms.instance, {}, 0).catch(() => {})
+  await store.driver.close().catch(() => {})
   end('stopped')
 }
 
-/** Stop listening without hanging up on kept-alive connections, as http.Server.close would. */
-function stopListening(server) {
-  return new Promise((resolve) => net.Server.prototype.close.call(server, resolve))
-}
-
-async function until(condition, milliseconds) {
+/** Wait until nothing is left in the set, or the time is over. */
+async function emptied(set, milliseconds) {
   const end = performance.now() + milliseconds
-  while (!condition() && performance.now() < end) await sleep(POLL_MS)
+  while (set.size > 0 && performance.now() < end) await sleep(POLL_MS)
 }

@@ -1,5 +1,5 @@
 // The frames of the wire: what clients may say, checked by hand, and what the server answers, encoded once.
-import { isRoom, MAX_ROOMS, tidy } from '../public/names.js'
+import { isRoom, tidy } from '../public/names.js'
 
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._'-]{0,30}[\p{L}\p{N}\p{M}.])?$/u
 const CID = /^[A-Za-z0-9_-]{8,64}$/
@@ -59,14 +59,7 @@ export function readAfter(value = null) {
 /** The rooms of a `hello` as [name, after] pairs. */
 export function readRooms(value = {}) {
   check(value !== null && typeof value === 'object' && !Array.isArray(value), 'no `rooms`')
-  const rooms = Object.entries(value)
-  checkCount(rooms.length)
-  return rooms.map(([room, after]) => [readRoom(room), readAfter(after)])
-}
-
-/** How many rooms one client may be in. */
-export function checkCount(rooms) {
-  check(rooms <= MAX_ROOMS, `more than ${MAX_ROOMS} rooms`)
+  return Object.entries(value).map(([room, after]) => [readRoom(room), readAfter(after)])
 }
 
 /** The client's own id of a message, or undefined. */

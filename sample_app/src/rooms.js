@@ -1,7 +1,11 @@
-// The rooms this process serves: joined by clients, fed by commits and hints, kept honest by a look at the store.
+// The rooms this process serves: clients join them, what is said is stored in batches and told, and a look at the store
+// keeps them honest.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unavailable } from './protocol.js'
 import { Room } from './room.js'
 
+const BATCH_MS = 5
+const BATCH_MAX = 2000
 const RETRY_MS = 500
 const TYPING_MAX = 100
 const REFRESH_MS = 15_000
@@ -9,9 +13,12 @@ const LIFE_MS = 45_000
 
 export class Rooms {
   all = new Map()
-  /** Who this process has said is in its rooms, and until when (ms since 1970) it need not say it again. */
-  #said = '{}'
-  #saidUntil = Infinity
+  instance = crypto.randomUUID()
+  /** What is stored next; and what settles when all that was said is stored or refused. */
+  #batch = []
+  writing = Promise.resolve()
+  /** Who is in the rooms of this process, as the other processes were told last. */
+  #said = undefined
 
   constructor(chat) {
     this.chat = chat
@@ -19,7 +26,7 @@ export class Rooms {
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
-    await client.drained()
+    await client.reading
     if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
@@ -33,67 +40,74 @@ export class Rooms {
     this.all.get(name)?.members.delete(client)
   }
 
-  /** Rows this process has stored: to its own members and, as a hint, to the other processes. */
-  committed(rows) {
-    for (const [room, stored] of Map.groupBy(rows, (row) => row.room)) {
-      const hint = { room, rows: stored, committed: Date.now() }
+  /** Store {room, sender, cid, text}: resolves to {seq, duplicate}; after `unavailable` a cid may be repeated. */
+  async say(entry) {
+    if (!this.chat.store.up || this.#batch.length >= BATCH_MAX) throw unavailable('messages cannot be stored now')
+    const place = this.#batch.push(entry) - 1
+    if (place === 0) this.writing = this.#write(this.writing)
+    const results = await this.writing
+    return results[place]
+  }
+
+  /** One batch after the other; the next one fills meanwhile. All hear what is stored before its senders do. */
+  async #write(previous) {
+    await previous.catch(() => {})
+    await sleep(BATCH_MS)
+    const batch = this.#batch
+    this.#batch = []
+    try {
+      const { results, rows } = await this.chat.store.append(batch)
+      const hint = { rows, committed: Date.now() }
       this.heard(hint)
       this.chat.bus?.publish(hint)
+      return results
+    } catch (error) {
+      this.chat.log.error({ error: error.message, messages: batch.length }, 'messages not stored')
+      throw unavailable('the message could not be stored')
     }
   }
 
-  /** A hint: rows that are stored, or a text that is not kept. */
-  heard({ room: name, rows, committed, text }) {
-    const room = this.all.get(name)
-    if (rows) room?.offer(rows, committed)
-    else room?.whisper(text)
-  }
-
-  /** Somebody composes a message; large rooms are spared. */
+  /** Somebody composes a message, which counts as one; large rooms are spared. */
   typing(client, name) {
     const room = this.all.get(name)
-    if (!room?.members.has(client) || room.members.size > TYPING_MAX) return
-    const text = JSON.stringify({ type: 'typing', room: name, from: client.name })
-    room.whisper(text, client)
-    this.chat.bus?.publish({ room: name, text })
+    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.messages.take() > 0) return
+    const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
+    if (this.chat.bus?.up) this.chat.bus.publish(hint)
+    else this.heard(hint)
   }
 
-  /** Hints may have been lost. */
-  catchUp() {
-    for (const room of this.all.values()) room.catchUp()
+  /** A hint, maybe from this process itself: rows that are stored, or the text of a frame that is not kept. */
+  heard({ rows = [], committed, room, text }) {
+    for (const [name, stored] of Map.groupBy(rows, (row) => row.room)) this.all.get(name)?.offer(stored, committed)
+    if (text) this.all.get(room)?.push([text])
   }
 
-  /** Read on where the store is ahead; start over where it is behind what it once said. */
+  /** Read on where the store is ahead; where it is behind what it once said, it was lost or restored: start over. */
   async compare() {
-    const before = this.#loaded().map((room) => [room, room.last])
+    const before = [...this.all.values()].map((room) => [room, room.last])
     if (before.length === 0) return
     const lasts = await this.chat.store.lasts(before.map(([room]) => room.name))
-    for (const [room, last] of before) room.compare(lasts.get(room.name) ?? 0, last)
+    for (const [room, last] of before) {
+      const newest = lasts.get(room.name) ?? 0
+      if (newest > last) room.catchUp()
+      if (newest < last) {
+        this.all.delete(room.name)
+        for (const member of room.members) this.join(member, room.name, Infinity)
+      }
+    }
   }
 
   /** Forget the rooms that nobody is in; say in the store who is in the others, hear it, and tell their members. */
   async pulse() {
+    for (const [name, { last, members }] of this.all) if (last >= 0 && members.size === 0) this.all.delete(name)
     const now = Date.now()
-    for (const { name, members } of this.#loaded()) if (members.size === 0) this.all.delete(name)
-    const rooms = this.#loaded()
-    await this.#announce(Object.fromEntries(rooms.map((room) => [room.name, room.names()])), now)
-    const elsewhere = await this.chat.store.present(this.chat.config.instance, now)
-    for (const room of rooms) {
-      room.elsewhere = elsewhere.flatMap((process) => process[room.name] ?? [])
-      room.tell(now)
-    }
-  }
-
-  /** Only when it has changed, and before the other processes forget it. */
-  async #announce(rooms, now) {
-    const text = JSON.stringify(rooms)
-    if (text === this.#said && now < this.#saidUntil) return
-    await this.chat.store.announce(this.chat.config.instance, rooms, now + LIFE_MS)
-    this.#said = text
-    this.#saidUntil = now + REFRESH_MS
-  }
-
-  #loaded() {
-    return [...this.all.values()].filter((room) => room.last !== undefined)
+    const rooms = [...this.all.values()]
+    const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
+    // Said again when it has changed, and before the others forget it.
+    const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
+    if (said !== this.#said) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
+    this.#said = said
+    const elsewhere = await this.chat.store.present(this.instance, now)
+    for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))
   }
 }

@@ -11,8 +11,9 @@ class MadeUpSocket extends EventEmitter {
   ended = []
   written = []
 
-  write(bytes) {
+  write(bytes, read) {
     this.written.push(bytes)
+    this.read = read
     return true
   }
 
@@ -28,9 +29,15 @@ class MadeUpSocket extends EventEmitter {
 
 function client() {
   const cut = { count: 0, inc() { this.count += 1 } }
-  const config = { messagesPerSecond: 10, maxBuffered: 1000, heartbeatMs: 25_000 }
+  const joined = []
+  const chat = {
+    config: { messagesPerSecond: 10, heartbeatMs: 25_000 },
+    metrics: { slowConsumers: cut, received: { inc() {} } },
+    store: { up: true },
+    rooms: { join: (member, room) => joined.push(room) },
+  }
   const socket = new MadeUpSocket()
-  return { socket, cut, client: new Client({ config, metrics: { slowConsumers: cut } }, socket, socket) }
+  return { socket, cut, joined, client: new Client(chat, socket, socket) }
 }
 
 function hello(socket) {
@@ -71,15 +78,30 @@ test('a connection ends with its token', async () => {
   assert.deepEqual(socket.ended, [1008])
 })
 
-test('a slow reader is cut above the limit, which a history raises until it is read', () => {
+test('a slow reader is cut above one MiB, beside which a history counts once it is read', async () => {
   const { socket, cut, client: ana } = client()
-  ana.history('x'.repeat(5000))
-  socket.writableLength = 5000
+  ana.history('x'.repeat(5_000_000))
+  const { read } = socket
+  socket.writableLength = 6_000_000
   assert.ok(ana.write(Buffer.from('x')))
-  socket.writableLength = 0
+  read()
+  await ana.reading
+  socket.writableLength = 1_048_576
   assert.ok(ana.write(Buffer.from('x')))
-  socket.writableLength = 1001
+  socket.writableLength += 1
   assert.equal(ana.write(Buffer.from('x')), false)
   assert.deepEqual([socket.ended, cut.count], [['cut'], 1])
   assert.equal(ana.write(Buffer.from('x')), false)
+})
+
+test('a client is in 32 rooms at most, and may join one of them again', async () => {
+  const { socket, joined } = client()
+  const rooms = Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`room${index}`, null]))
+  socket.emit('message', JSON.stringify({ type: 'hello', name: 'ana', rooms }), false)
+  socket.emit('message', JSON.stringify({ type: 'join', room: 'room0' }), false)
+  socket.emit('message', JSON.stringify({ type: 'join', room: 'room33' }), false)
+  await new Promise(setImmediate)
+  assert.deepEqual(joined, [...Object.keys(rooms).slice(0, 32), 'room0'])
+  const said = socket.written.map((bytes) => bytes.toString().match(/"(welcome|error)"|more than 32 rooms/g))
+  assert.deepEqual(said, [['"welcome"'], ['"error"', 'more than 32 rooms'], ['"error"', 'more than 32 rooms']])
 })

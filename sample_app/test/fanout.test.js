@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { WebSocket, WebSocketServer } from 'ws'
-import { encodeFrame, Fanout } from '../src/fanout.js'
+import { Audience, encodeFrame } from '../src/fanout.js'
 
 class Tally {
   total = 0
@@ -25,34 +25,38 @@ const member = (reads = true) => ({
     return reads
   },
 })
-const room = (...members) => ({ members: new Set(members), outgoing: [], outgoingSince: undefined })
+const room = (counts, ...members) => {
+  const audience = new Audience(counts)
+  for (const one of members) audience.members.add(one)
+  return audience
+}
 
 test('what is pushed in one tick leaves in one write, in order', async () => {
   const [ana, counts] = [member(), metrics()]
-  const [fanout, lobby] = [new Fanout(counts), room(ana)]
-  fanout.push(lobby, ['one', 'two'], Date.now())
-  fanout.push(lobby, ['three'], Date.now())
+  const lobby = room(counts, ana)
+  lobby.push(['one', 'two'], Date.now())
+  lobby.push(['three'], Date.now())
   assert.equal(ana.writes.length, 0)
   await nextTick()
   assert.deepEqual(ana.writes, [Buffer.concat(['one', 'two', 'three'].map(encodeFrame))])
   assert.equal(counts.deliveries.total, 3)
-  fanout.push(lobby, ['four'], Date.now())
+  lobby.push(['four'], Date.now())
   await nextTick()
   assert.equal(ana.writes.length, 2)
 })
 
 test('all members share the same bytes', async () => {
   const [ana, bob] = [member(), member()]
-  new Fanout(metrics()).push(room(ana, bob), ['one'], Date.now())
+  room(metrics(), ana, bob).push(['one'], Date.now())
   await nextTick()
   assert.equal(ana.writes[0], bob.writes[0])
 })
 
 test('flushing a room before somebody joins keeps its queue from the newcomer', async () => {
   const [ana, bob] = [member(), member()]
-  const [fanout, lobby] = [new Fanout(metrics()), room(ana)]
-  fanout.push(lobby, ['one'], Date.now())
-  fanout.flushRoom(lobby)
+  const lobby = room(metrics(), ana)
+  lobby.push(['one'], Date.now())
+  lobby.flush()
   lobby.members.add(bob)
   await nextTick()
   assert.deepEqual([ana.writes.length, bob.writes.length], [1, 0])
@@ -61,16 +65,15 @@ test('flushing a room before somebody joins keeps its queue from the newcomer', 
 test('a member of two rooms is corked until both are written', async () => {
   const calls = []
   const ana = { ...member(), socket: { cork: () => calls.push('cork'), uncork: () => calls.push('uncork') }, write: () => calls.push('write') }
-  const fanout = new Fanout(metrics())
-  fanout.push(room(ana), ['one'])
-  fanout.push(room(ana), ['two'])
+  room(metrics(), ana).push(['one'])
+  room(metrics(), ana).push(['two'])
   await nextTick()
   assert.deepEqual(calls, ['cork', 'write', 'write', 'uncork'])
 })
 
 test('members that take nothing are counted as dropped', async () => {
   const counts = metrics()
-  new Fanout(counts).push(room(member(), member(false)), ['one', 'two'], Date.now())
+  room(counts, member(), member(false)).push(['one', 'two'], Date.now())
   await nextTick()
   assert.deepEqual([counts.deliveries.total, counts.dropped.total], [2, 2])
 })

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import { TokenBucket } from '../src/client.js'
 import { readConfig } from '../src/config.js'
 import { Dependency } from '../src/dependency.js'
 import { clientAddress, originAllowed } from '../src/gate.js'
-import { TokenBucket } from '../src/limits.js'
+import { Rooms } from '../src/rooms.js'
 import { readToken, sameText } from '../src/token.js'
-import { Writer } from '../src/writer.js'
 
 test('everything works with nothing set', () => {
   const config = readConfig({})
@@ -22,14 +22,16 @@ test('settings that make no sense are refused', () => {
   }
 })
 
-test('a bucket gives its burst, then its rate, and keeps what must be left', () => {
-  const bucket = new TokenBucket(10, 0.5)
-  assert.ok(bucket.take(1, 5) > 0)
-  assert.deepEqual([bucket.take(2), bucket.take(1, 2), bucket.take(1), bucket.take(1)], [0, 0, 0, 0])
-  const wait = bucket.take(1)
+test('a bucket gives four seconds worth, then its rate, and never more', () => {
+  const bucket = new TokenBucket(10)
+  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
+  const wait = bucket.take()
   assert.ok(wait > 0 && wait <= 100, String(wait))
-  bucket.since -= 150
-  assert.equal(bucket.take(1), 0)
+  bucket.since -= wait
+  assert.equal(bucket.take(), 0)
+  bucket.since -= 3_600_000
+  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
+  assert.ok(bucket.take() > 0)
 })
 
 const sign = (payload, secret = 's') => {
@@ -70,55 +72,84 @@ test('the address is the last one a trusted proxy wrote, and loopback is nobody'
   }
 })
 
-function writer(append, up = true) {
+/** Rooms over a store that is made up, with one room that keeps what it is offered. */
+function roomsOver(append, up = true) {
   const seen = []
-  const store = { append, dependency: { up } }
-  return { seen, writer: new Writer({ store, log: { error() {} }, rooms: { committed: (rows) => seen.push(...rows) } }) }
+  const rooms = new Rooms({ store: { append, up }, log: { error() {} } })
+  rooms.all.set('lobby', { offer: (rows) => seen.push(...rows) })
+  const say = (text) => rooms.say({ room: 'lobby', text })
+  return { seen, rooms, say }
 }
 
-test('the writer batches, tells the rooms first, and says when all is done', async () => {
+test('what is said at once is one batch, which the room hears before the senders do', async () => {
   const batches = []
-  const { seen, writer: target } = writer(async (entries) => {
+  const { seen, rooms, say } = roomsOver(async (entries) => {
     batches.push(entries.length)
     return { results: entries.map((_, index) => ({ seq: index + 1 })), rows: entries }
   })
-  const acks = [1, 2, 3].map((text) => target.submit({ text }).then(({ seq }) => [seq, seen.length]))
-  await target.writing
+  const acks = [1, 2, 3].map((text) => say(text).then(({ seq }) => [seq, seen.length]))
+  await rooms.writing
   assert.deepEqual(batches, [3])
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
-  assert.equal(target.writing, undefined)
 })
 
-test('a batch that fails is refused, and so is everything while the store is away', async () => {
-  const { seen, writer: target } = writer(async () => {
+test('what is said while a batch is written is the next batch, also where the first one fails', async () => {
+  const batches = []
+  const stored = Promise.withResolvers()
+  const { say } = roomsOver(async (entries) => {
+    batches.push(entries.map(({ text }) => text))
+    if (batches.length === 1) await stored.promise
+    return { results: entries.map(({ text }) => ({ seq: text })), rows: entries }
+  })
+  const first = assert.rejects(say(1), { code: 'unavailable' })
+  while (batches.length === 0) await new Promise(setImmediate)
+  const later = [say(2), say(3)]
+  stored.reject(new Error('gone'))
+  await first
+  assert.deepEqual(await Promise.all(later), [{ seq: 2 }, { seq: 3 }])
+  assert.deepEqual(batches, [[1], [2, 3]])
+})
+
+test('a batch that fails is refused, and so is everything while the store is away or far behind', async () => {
+  const { seen, say } = roomsOver(async () => {
     throw new Error('gone')
   })
-  await assert.rejects(target.submit({}), { code: 'unavailable', retryAfterMs: 2000 })
+  await assert.rejects(say('x'), { code: 'unavailable', retryAfterMs: 2000 })
   assert.deepEqual(seen, [])
-  await assert.rejects(writer(async () => assert.fail('not asked'), false).writer.submit({}), { code: 'unavailable' })
+  await assert.rejects(roomsOver(async () => assert.fail('not asked'), false).say('x'), { code: 'unavailable' })
+  const messages = (await Promise.allSettled(Array.from({ length: 2001 }, () => say('x')))).map(({ reason }) => reason.message)
+  assert.deepEqual(new Set(messages), new Set(['the message could not be stored', 'messages cannot be stored now']))
 })
 
-test('a dependency is as its last call was, and slow while one takes long', async (t) => {
+test('a dependency is as its last call was, says so when that changes, and is slow while one takes long', async (t) => {
   const lines = []
-  const log = { info: ({ dependency }) => lines.push(`${dependency} up`), warn: ({ output }) => lines.push(output) }
+  const say = ({ output }, message) => lines.push(output ? `${message}: ${output}` : message)
   const observed = []
   const metrics = { dependencyUp: { set: (labels, value) => observed.push(value) } }
-  const dependency = new Dependency('redis', 'redis', { observe: ({ op }) => observed.push(op) }, { metrics, log })
+  const seconds = { startTimer: ({ op }) => () => observed.push(op) && 1.5 }
+  const dependency = new Dependency('redis', 'redis', seconds, { metrics, log: { info: say, warn: say } })
+  const fails = (reason) => assert.rejects(dependency.ask('ping', () => Promise.reject(new Error(reason))), new RegExp(reason))
+  assert.equal(dependency.up, false)
   assert.equal(await dependency.ask('ping', async () => 7), 7)
-  await assert.rejects(dependency.ask('ping', async () => { throw new Error('refused') }), /refused/)
-  await dependency.ask('ping', async () => {})
+  assert.deepEqual([dependency.up, dependency.milliseconds], [true, 1500])
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { promise, resolve } = Promise.withResolvers()
   const hanging = dependency.ask('ping', () => promise)
-  t.mock.timers.tick(1000)
-  assert.deepEqual([dependency.status, dependency.up], ['warn', true])
+  t.mock.timers.tick(999)
+  assert.equal(dependency.slow, false)
+  t.mock.timers.tick(1)
+  assert.deepEqual([dependency.slow, dependency.up], [true, true])
   resolve()
   await hanging
-  assert.deepEqual([dependency.status, dependency.up], ['pass', true])
-  await assert.rejects(dependency.ask('ping', async () => { throw new Error('gone') }), /gone/)
-  const again = dependency.ask('ping', async () => t.mock.timers.tick(1000))
-  assert.deepEqual([dependency.status, dependency.up], ['fail', false])
-  await again
-  assert.deepEqual(lines, ['redis up', 'refused', 'redis up', 'no answer in 1000 ms', 'redis up', 'gone', 'redis up'])
-  assert.deepEqual(observed, [1, 'ping', 0, 'ping', 1, 'ping', 0, 1, 'ping', 0, 'ping', 1, 'ping'])
+  t.mock.timers.tick(1000)
+  assert.deepEqual([dependency.slow, dependency.up], [false, true])
+  await fails('refused')
+  await fails('refused')
+  await fails('gone')
+  assert.equal(dependency.up, false)
+  await dependency.ask('ping', async () => {})
+  assert.equal(dependency.up, true)
+  const [up, down] = ['dependency up', 'dependency down']
+  assert.deepEqual(lines, [up, `${down}: refused`, `${down}: gone`, up])
+  assert.deepEqual(observed, [1, 'ping', 1, 'ping', 0, 'ping', 0, 'ping', 0, 'ping', 1, 'ping'])
 })

@@ -44,8 +44,7 @@ test('frames are JSON objects with a type', () => {
 
 test('the rooms of a hello', () => {
   assert.deepEqual(readRooms({ lobby: 5, ops: null }), [['lobby', 5], ['ops', null]])
-  const many = Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`r${index}`, null]))
-  for (const bad of [null, [], 'x', { 'a b': null }, { lobby: 'x' }, many]) assert.throws(() => readRooms(bad), FrameError)
+  for (const bad of [null, [], 'x', { 'a b': null }, { lobby: 'x' }]) assert.throws(() => readRooms(bad), FrameError)
   for (const bad of [-1, 1.5, '1', NaN, 2 ** 53]) assert.throws(() => readAfter(bad), FrameError)
 })
 

@@ -6,16 +6,16 @@ import os from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { createMetrics } from '../src/metrics.js'
-import { createStore } from '../src/store/index.js'
+import { Store } from '../src/store/index.js'
 
 const metrics = createMetrics({ worker: 'w', release: 'r' })
 const log = { info() {}, warn() {} }
 
 async function twoStores(t, databaseUrl) {
   const dataDirectory = mkdtempSync(path.join(os.tmpdir(), 'store'))
-  const stores = [1, 2].map(() => createStore({ databaseUrl, dataDirectory }, { metrics, log }))
+  const stores = [1, 2].map(() => new Store({ config: { databaseUrl, dataDirectory }, metrics, log }))
   t.after(async () => {
-    await Promise.all(stores.map((store) => store.close()))
+    await Promise.all(stores.map(({ driver }) => driver.close()))
     rmSync(dataDirectory, { recursive: true })
   })
   await Promise.all(stores.map((store) => store.open()))
@@ -62,11 +62,12 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
 
     test('presence is what each process said last, until it expires', async (t) => {
       const [store, other, room] = await twoStores(t, url)
-      const said = async (now) => (await other.present(`${room}1`, now)).flatMap((rooms) => rooms[room] ?? [])
+      const said = async (now) => (await other.present(`${room}1`, now)).flatMap((rooms) => rooms.get(room) ?? [])
       const soon = Date.now() + 1000
       await store.announce(`${room}1`, { [room]: ['ana'] }, soon + 100)
       await store.announce(`${room}2`, { [room]: ['bob', 'cy'], other: ['bob'] }, soon + 100)
       assert.deepEqual(await said(soon), ['bob', 'cy'])
+      assert.ok((await other.present(`${room}1`, soon)).every((rooms) => rooms.get('constructor') === undefined))
       assert.deepEqual(await said(soon + 100), [])
       await store.announce(`${room}2`, {}, 0)
       assert.deepEqual(await said(soon), [])

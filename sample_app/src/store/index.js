@@ -39,11 +39,14 @@ const statements = (each) => ({
  * `value`), close(), lookMs (how often it may be asked what is new), and session(body(query)) on one connection,
  * rolled back where anything fails.
  */
-export class Store {
+export class Store extends Dependency {
   #isOpen = false
 
-  constructor(driver, dependency) {
-    Object.assign(this, { driver, dependency, sql: statements(driver.each) })
+  /** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
+  constructor({ config, metrics, log }) {
+    const driver = config.databaseUrl ? new PostgresDriver(config) : new SqliteDriver(config)
+    super('store', driver.name, metrics.storeSeconds, { metrics, log })
+    Object.assign(this, { driver, sql: statements(driver.each) })
   }
 
   /** Make the tables, and forget the processes that have died, the first time. */
@@ -62,42 +65,36 @@ export class Store {
       const given = JSON.stringify(entries)
       const locked = await query(this.sql.lock, [given])
       const numbered = number(entries, locked, await query(this.sql.known, [given]))
-      if (numbered.rows.length > 0) {
-        await query(this.sql.insert, [JSON.stringify(numbered.rows)])
-        await query(this.sql.advance, [given])
-      }
+      await query(this.sql.insert, [JSON.stringify(numbered.rows)])
+      await query(this.sql.advance, [given])
       return numbered
     })
   }
 
   /** Rows with a seq above `after`, or the newest ones where that is null; ascending, at most `limit`. */
   read(room, after, limit) {
-    return this.#query('read', this.sql.read, [room, after, limit])
+    return this.#query('read', [room, after, limit])
   }
 
   /** Map of room -> newest seq. */
   async lasts(rooms) {
-    const found = await this.#query('lasts', this.sql.lasts, [JSON.stringify(rooms.map((room) => ({ room })))])
+    const found = await this.#query('lasts', [JSON.stringify(rooms.map((room) => ({ room })))])
     return new Map(found.map(({ name, seq }) => [name, seq]))
   }
 
   /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
   announce(instance, rooms, expires) {
-    return this.#query('announce', this.sql.announce, [instance, JSON.stringify(rooms), expires])
+    return this.#query('announce', [instance, JSON.stringify(rooms), expires])
   }
 
-  /** What all processes but `instance` have said last: [{room: [names]}]. */
+  /** What all processes but `instance` have said last: [Map of room -> names]. */
   async present(instance, now) {
-    const found = await this.#query('present', this.sql.present, [instance, now])
-    return found.map(({ rooms }) => JSON.parse(rooms))
+    const found = await this.#query('present', [instance, now])
+    return found.map(({ rooms }) => new Map(Object.entries(JSON.parse(rooms))))
   }
 
-  close() {
-    return this.driver.close()
-  }
-
-  #query(op, sql, values) {
-    return this.dependency.ask(op, () => this.driver.session((query) => query(sql, values)))
+  #query(op, values) {
+    return this.ask(op, () => this.driver.session((query) => query(this.sql[op], values)))
   }
 
   #transaction(op, body) {
@@ -107,27 +104,21 @@ export class Store {
       await query('COMMIT')
       return result
     }
-    return this.dependency.ask(op, () => this.driver.session(whole))
+    return this.ask(op, () => this.driver.session(whole))
   }
-}
-
-/** The store that the settings name: PostgreSQL when there is a DATABASE_URL, else SQLite. */
-export function createStore({ databaseUrl, onHeroku, dataDirectory }, { metrics, log }) {
-  const driver = databaseUrl ? new PostgresDriver(databaseUrl, onHeroku, log) : new SqliteDriver(dataDirectory)
-  return new Store(driver, new Dependency('store', driver.name, metrics.storeSeconds, { metrics, log }))
 }
 
 /** Numbers are dense per room, and a repeated cid gets the number of its first time; the rooms' locks are held. */
 function number(entries, locked, known) {
   const time = new Date().toISOString()
-  const last = new Map(locked.map(({ name, seq }) => [name, seq]))
+  const lasts = new Map(locked.map(({ name, seq }) => [name, seq]))
   const seqs = new Map(known.map((row) => [key(row), row.seq]))
   const rows = []
   const results = entries.map((entry) => {
     const stored = seqs.get(key(entry))
     if (stored !== undefined) return { seq: stored, duplicate: true }
-    const seq = last.get(entry.room) + 1
-    last.set(entry.room, seq)
+    const seq = lasts.get(entry.room) + 1
+    lasts.set(entry.room, seq)
     seqs.set(key(entry), seq)
     rows.push({ ...entry, seq, time })
     return { seq, duplicate: false }
@@ -135,6 +126,4 @@ function number(entries, locked, known) {
   return { results, rows }
 }
 
-function key({ room, sender, cid }) {
-  return JSON.stringify([room, sender, cid])
-}
+const key = ({ room, sender, cid }) => JSON.stringify([room, sender, cid])

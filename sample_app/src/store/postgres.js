@@ -15,11 +15,11 @@ export class PostgresDriver {
   lookMs = 1000
   #pool
 
-  /** `relaxTls` accepts Heroku's self-signed chain, for this client only. */
-  constructor(url, relaxTls, log) {
+  constructor({ databaseUrl, onHeroku }) {
     this.#pool = new pg.Pool({
-      connectionString: url,
-      ...(relaxTls && { ssl: { rejectUnauthorized: false } }),
+      connectionString: databaseUrl,
+      // Heroku's chain is self-signed: accepted here only.
+      ...(onHeroku && { ssl: { rejectUnauthorized: false } }),
       max: 4,
       connectionTimeoutMillis: TIMEOUT_MS, // also how long a call waits for one of the connections
       query_timeout: TIMEOUT_MS,
@@ -27,10 +27,9 @@ export class PostgresDriver {
       idle_in_transaction_session_timeout: TIMEOUT_MS,
       application_name: 'chat',
     })
-    // The pool listens to its idle connections only; a lost one that is in use would end the process.
-    const lost = (error) => log.warn({ error: error.message }, 'database connection lost')
-    this.#pool.on('connect', (client) => client.on('error', lost))
-    this.#pool.on('error', () => {})
+    // The loss of a connection is the business of its next call; unheard it would end the process. The pool itself
+    // listens to those that are in use no more.
+    this.#pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   }
 
   /** A connection on which anything failed is thrown away, which rolls back: nothing is known about its state. */

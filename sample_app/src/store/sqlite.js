@@ -18,8 +18,8 @@ export class SqliteDriver {
   #database
   #statements = new Map()
 
-  constructor(directory) {
-    this.directory = directory
+  constructor({ dataDirectory }) {
+    this.directory = dataDirectory
   }
 
   /** One session after the other: what runs between a transaction's statements would read what is not committed. */
@@ -29,9 +29,14 @@ export class SqliteDriver {
     return result
   }
 
-  async close() {
-    await queue
-    this.#discard()
+  close() {
+    return queue.then(() => this.#discard())
+  }
+
+  #run(sql, values = []) {
+    this.#database ??= this.#open()
+    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
+    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 
   /** Loaded late: node:sqlite warns that it is experimental, and PostgreSQL's users need not hear that. */
@@ -48,11 +53,5 @@ export class SqliteDriver {
     this.#database?.close()
     this.#database = undefined
     this.#statements.clear()
-  }
-
-  #run(sql, values = []) {
-    this.#database ??= this.#open()
-    if (!this.#statements.has(sql)) this.#statements.set(sql, this.#database.prepare(sql))
-    return this.#statements.get(sql).all(Object.fromEntries(values.map((value, index) => [`$${index + 1}`, value])))
   }
 }

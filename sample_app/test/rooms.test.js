@@ -1,0 +1,82 @@
+// Rooms over a store that is made up: holes are read, a lost store starts over, and what is being loaded is left alone.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as nextTick } from 'node:timers/promises'
+import { Rooms } from '../src/rooms.js'
+
+const none = { inc() {}, observe() {} }
+const row = (seq) => ({ room: 'lobby', seq, sender: 'ana', cid: `cid-${seq}`, text: 'x', time: new Date(seq).toISOString() })
+
+function stage(count) {
+  const stored = Array.from({ length: count }, (_, index) => row(index + 1))
+  const store = {
+    reads: 0,
+    async read(room, after, limit) {
+      this.reads += 1
+      await nextTick()
+      return after === null ? stored.slice(-limit) : stored.filter(({ seq }) => seq > after).slice(0, limit)
+    },
+    lasts: async () => new Map(stored.length > 0 ? [['lobby', stored.at(-1).seq]] : []),
+  }
+  const metrics = { deliveries: none, dropped: none, fanoutSeconds: none, resumes: none, resumeMessages: none }
+  return { stored, store, rooms: new Rooms({ store, metrics }) }
+}
+
+function member() {
+  const frames = []
+  const take = (bytes) => frames.push(...bytes.toString().match(/\{"type":"(message|history)".*?(?=\{"type":"message"|$)/gs) ?? [])
+  return { frames, rooms: new Set(['lobby']), name: 'ana', history: (text) => frames.push(text), write: (bytes) => take(bytes) || true }
+}
+
+const seqs = (text) => [...text.matchAll(/"seq":(\d+)/g)].map(([, seq]) => Number(seq))
+
+test('a hint beyond a hole is read from the store, each message once and in order', async () => {
+  const { stored, rooms } = stage(2)
+  const ana = member()
+  await rooms.join(ana, 'lobby', 2)
+  stored.push(row(3), row(4), row(5))
+  rooms.heard({ rows: [row(5)], committed: 1 })
+  rooms.heard({ rows: [row(4)], committed: 1 })
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  rooms.heard({ rows: [row(3), row(4)], committed: 1 })
+  await nextTick()
+  assert.deepEqual(ana.frames.flatMap(seqs), [3, 4, 5])
+})
+
+test('a long history is taken from its newest 500 on', async () => {
+  const { rooms } = stage(1200)
+  const [ana, bob] = [member(), member()]
+  await rooms.join(ana, 'lobby', 700)
+  await rooms.join(bob, 'lobby', 699)
+  assert.deepEqual([seqs(ana.frames[0]).length, seqs(ana.frames[0])[0]], [500, 701])
+  assert.deepEqual([seqs(bob.frames[0]).length, bob.frames[0].endsWith('"reset":true}')], [50, true])
+})
+
+test('what a look at the store finds newer is read, and a store that was lost makes the members start over', async () => {
+  const { stored, rooms } = stage(3)
+  const ana = member()
+  await rooms.join(ana, 'lobby', 3)
+  stored.push(row(4))
+  await rooms.compare()
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  assert.deepEqual(seqs(ana.frames.at(-1)), [4])
+  stored.splice(1)
+  await rooms.compare()
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  assert.deepEqual([seqs(ana.frames.at(-1)), ana.frames.at(-1).endsWith('"reset":true}')], [[1], true])
+  stored.push(row(2))
+  rooms.heard({ rows: [row(2)], committed: 1 })
+  await nextTick()
+  assert.deepEqual(seqs(ana.frames.at(-1)), [2])
+})
+
+test('a look at the store leaves a room alone that is being loaded', async () => {
+  const { store, rooms } = stage(3)
+  const joining = rooms.join(member(), 'lobby', null)
+  await Promise.resolve()
+  const room = rooms.all.get('lobby')
+  await rooms.compare()
+  await joining
+  assert.equal(rooms.all.get('lobby'), room)
+  assert.equal(store.reads, 1)
+})
