@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from chatops.frozen import frozen
-from chatops.model import Environment, Release
+from chatops.model import Environment, KeptRelease, Release
 
 
 @frozen
@@ -23,10 +23,21 @@ class Deploy:
 
 @frozen
 class Rollback:
-    """Make a kept release serve again; `to` None: leave nothing of ours serving. `bad` is marked as such."""
+    """Make a kept release serve again; `to` None: leave nothing of ours serving. `bad` is marked as such, and its workers end.
+
+    `left` are marked, too, once that release serves, but one that served until then stays warm.
+    """
 
     to: str | None
     bad: str | None = None
+    left: tuple[str, ...] = ()
+
+
+def back(releases: Sequence[KeptRelease], to: str) -> Rollback:
+    """To release `to`. What was deployed after it, up to what serves now, is left behind: no rollback chooses it by itself."""
+    created = {kept.id: kept.created or 0 for kept in releases}
+    now = next((created[kept.id] for kept in releases if kept.state == "current"), 0)
+    return Rollback(to, left=tuple(id for id, moment in created.items() if created.get(to, now) < moment <= now))
 
 
 @frozen

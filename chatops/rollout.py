@@ -49,6 +49,7 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
 def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]) -> Rollout:
     """To a warm release by one rename, to a kept one through the gate; what is already so is only tidied."""
     mark = (install.mark_bad(site, goal.bad),) if goal.bad else ()
+    left = tuple(kept.id for kept in there.releases if kept.id in goal.left)
     if goal.to is None:
         run = site.layout.run
         forget = steps.step("forget", "point traffic at nothing", words("rm", "-f", "--", run / "live", run / "previous"))
@@ -60,10 +61,10 @@ def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]
     if goal.to not in there.recipes:
         raise ConfigError(f"release `{goal.to}` is not kept here", "`chatops releases` shows what is")
     if previous and previous.whole and previous.run_set.release == goal.to:
-        return _onto(site, there, previous.run_set, (*mark, *base, steps.wake(site, previous)), goal.bad)
+        return _onto(site, there, previous.run_set, (*mark, *base, steps.wake(site, previous)), goal.bad, left)
     wanted = replace(there.recipes[goal.to].run_set, name=_free_name(there, goal.to))
     begin = steps.start(site, wanted, range(live.workers if live else site.workers))
-    return _onto(site, there, wanted, (*mark, *base, *begin), goal.bad)
+    return _onto(site, there, wanted, (*mark, *base, *begin), goal.bad, left)
 
 
 def restart(site: Site, there: Deployed, base: tuple[Step, ...]) -> Rollout:
@@ -90,8 +91,13 @@ def scale(site: Site, there: Deployed, goal: Scale) -> Rollout:
     return Rollout(phases, release, notices)
 
 
-def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...], gone: str | None = None) -> Rollout:
-    """Prepare, switch and settle. What serves now stays warm, unless it is release `gone` (bad, or only restarted)."""
+def _onto(
+    site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...], gone: str | None = None, left: tuple[str, ...] = ()
+) -> Rollout:
+    """Prepare, switch and settle. What serves now stays warm, unless it is release `gone` (bad, or only restarted).
+
+    Releases that are `left` behind are marked as bad with the switch.
+    """
     live = there.facts(there.live)
     replaced = live is None or live.run_set.release == gone or not live.alive
     warm = there.previous if replaced and there.previous != wanted.name else there.live
@@ -100,7 +106,9 @@ def _onto(site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...]
     drain = (steps.drain(site, live),) if live and live.alive and live.run_set.name != wanted.name else ()
     settle = (*drain, *steps.stop_sets(site, leftovers), *_prune(site, there, wanted, warm))
     gate = Gate(url=f"{site.url}{site.app.health}", release=wanted.release, seconds=LIMITS.boot / 2)
-    phases = _phases(("prepare", prepare), ("switch", (steps.switch(site, wanted, there.live, warm),)), ("settle", settle))
+    phases = _phases(
+        ("prepare", prepare), ("switch", (steps.switch(site, wanted, there.live, warm, left),)), ("settle", settle)
+    )
     return Rollout(tuple(replace(phase, gate=gate) if phase.name == "switch" else phase for phase in phases), wanted.release)
 
 

@@ -118,14 +118,26 @@ point() { # one rename: the link is never absent
 point "$run/live" "$wanted"
 echo "live: $found -> $wanted"
 point "$root/current" "$tree"
+# What is a note only must not fail a switch that is done; where it served, a release gets another chance.
+[ ! -e "$marks/$release.bad" ] || rm -f "$marks/$release.bad" || true
+for release in $left; do true >"$marks/$release.bad" || true; done
 """
 
 
-def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None) -> ShellStep:
-    """The one rename that moves all new traffic; refuses when `live` has changed since the plan was made."""
+def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None, left: tuple[str, ...] = ()) -> ShellStep:
+    """The one rename that moves all new traffic; refuses when `live` has changed since the plan was made.
+
+    `left`: releases that no rollback should choose from now on.
+    """
     layout, tree = site.layout, site.layout.release(wanted.release)
-    names = {"wanted": wanted.name, "expected": live or "-", "warm": warm or "-"}
-    given = {"root": layout.root, "run": layout.run, "tree": tree, **names}
+    names = {
+        "wanted": wanted.name,
+        "expected": live or "-",
+        "warm": warm or "-",
+        "release": wanted.release,
+        "left": " ".join(left),
+    }
+    given = {"root": layout.root, "run": layout.run, "tree": tree, "marks": layout.state / "releases", **names}
     text = "\n".join(assign(name, value) for name, value in given.items()) + _SWITCH
     return step("switch", f"switch traffic to {wanted.name} (one rename)", text, limit=30)
 

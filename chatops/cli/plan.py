@@ -37,11 +37,11 @@ def goal(release: str | None = None, *, skip_unreachable: bool = False) -> GoalO
 
     def of(config: Config, state: State) -> Goal:
         from chatops.config.secrets import environment
-        from chatops.goals import Deploy, Rollback
+        from chatops.goals import Deploy, back
         from chatops.pack import pack
 
         if release:
-            return Rollback(release)
+            return back(state.releases, release)
         return Deploy(pack(config.app.path), environment(config), skip_unreachable)
 
     return of

@@ -29,11 +29,11 @@ def rollback(
 
     def goal(config: Config, state: State) -> Goal:
         from chatops.errors import ConfigError
-        from chatops.goals import Rollback
+        from chatops.goals import back
         from chatops.model import before
 
         if to := release or before(state):
-            return Rollback(to)
+            return back(state.releases, to)
         raise ConfigError("there is no good release before the current one", "`chatops releases` shows what is kept")
 
     call = invocation.of(context)

@@ -13,7 +13,7 @@ from textual.widgets import Button, Label, OptionList
 from textual.widgets.option_list import Option
 
 from chatops.frozen import frozen
-from chatops.goals import Goal, Restart, Rollback
+from chatops.goals import Goal, Restart, back
 from chatops.model import KeptRelease
 from chatops.tui.paint import span
 
@@ -38,15 +38,15 @@ def rollback(target: str, releases: Sequence[KeptRelease], first: str | None, no
     """To go to a release that is kept: `first` before the others, those newest first; bad ones never."""
     kept = [release for release in releases if release.state in ("warm", "kept")]
     kept.sort(key=lambda release: (release.id == first, release.created or 0.0), reverse=True)
-    return [_back(target, release, now) for release in kept]
+    return [_back(target, release, back(releases, release.id), now) for release in kept]
 
 
-def _back(target: str, release: KeptRelease, now: float) -> Choice:
+def _back(target: str, release: KeptRelease, goal: Goal, now: float) -> Choice:
     age = "" if release.created is None else f", {span(now - release.created)} old"
     by = f", by {release.by}" if release.by else ""
     label = f"{release.id} ({release.state}{age}{by})"
     effect = f"release {release.id} serves again; the one that serves now is kept"
-    return Choice(label, Rollback(release.id), effect, f"chatops rollback {target} {release.id}")
+    return Choice(label, goal, effect, f"chatops rollback {target} {release.id}")
 
 
 class Confirm(ModalScreen[Goal | None]):

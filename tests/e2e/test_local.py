@@ -61,6 +61,28 @@ def test_rollback_to_a_cold_release_goes_through_the_gate(tiny: Place) -> None:
     assert tiny.page() == "first"
 
 
+def test_a_release_that_was_left_is_not_gone_back_to_unless_it_has_served_again(tiny: Place) -> None:
+    ids = [tiny.events("deploy")[-1]["release"]]
+    tiny.write("one that disappoints")
+    ids.append(tiny.events("deploy")[-1]["release"])
+
+    def states() -> dict[str, str]:
+        return {one["id"]: one["state"] for one in tiny.json("releases")["releases"]}
+
+    assert tiny.events("rollback")[-1]["release"] == ids[0]
+    assert states() == {ids[0]: "current", ids[1]: "bad"}
+    tiny.write("another try")
+    ids.append(tiny.events("deploy")[-1]["release"])
+    assert tiny.events("rollback")[-1]["release"] == ids[0]
+    assert states() == {ids[0]: "current", ids[1]: "bad", ids[2]: "bad"}
+    for text in ("one that disappoints", "the last"):
+        tiny.write(text)
+        ids.append(tiny.events("deploy")[-1]["release"])
+    assert ids[3] == ids[1]
+    assert states() == {ids[0]: "kept", ids[1]: "warm", ids[2]: "bad", ids[4]: "current"}
+    assert tiny.events("rollback")[-1]["release"] == ids[1]
+
+
 def test_a_changed_environment_is_a_change(tiny: Place) -> None:
     tiny.chatops("deploy")
     tiny.configure(GREETING="hi; $(touch pwned) 'quoted'\n\"second line\"")

@@ -13,7 +13,7 @@ from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
-from chatops.goals import Deploy, Goal, Plan, Remove, Restart, Rollback, Scale
+from chatops.goals import Deploy, Goal, Plan, Remove, Restart, Rollback, Scale, back
 from chatops.model import App, Environment, Generate, KeptRelease, Release, State, before
 from chatops.pm2 import Layout, RunSet
 from chatops.program import ShellStep, compile_program
@@ -235,6 +235,12 @@ def test_rollback_without_a_name_goes_to_the_good_one_before() -> None:
     assert before(state(now, bad, old)) == "a"
     assert before(state(KeptRelease("d", "warm", 4), now)) is None
     assert before(state()) is None
+
+
+def test_what_was_deployed_after_the_release_that_is_gone_back_to_is_left_behind() -> None:
+    kept = [KeptRelease(id, "current" if id == "c" else "kept", moment) for moment, id in enumerate("abcd")]
+    assert set(back(kept, "a").left) == {"b", "c"}
+    assert back(kept, "c").left == back(kept, "d").left == back(kept, "unknown").left == back([], "a").left == ()
 
 
 def test_environments_are_told_apart_without_telling_them() -> None:
