@@ -31,7 +31,8 @@ export class Client {
   /** Write encoded frames, and call `read` once they are; false when the client is gone, or cut as it does not read. */
   write(bytes, read) {
     if (this.ws.readyState !== this.ws.OPEN) return false
-    if (this.socket.writableLength <= MAX_WAITING + this.#unread) return this.socket.write(bytes, read) || true
+    const allowed = this.reading ? MAX_WAITING + this.#unread : MAX_WAITING
+    if (this.socket.writableLength <= allowed) return this.socket.write(bytes, read) || true
     this.chat.metrics.slowConsumers.inc()
     this.ws.terminate()
     return false
@@ -43,8 +44,8 @@ export class Client {
 
   history(text) {
     const bytes = encodeFrame(text)
-    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.#unread -= bytes.length))
-    this.#unread += bytes.length
+    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.reading = undefined))
+    this.#unread = bytes.length
   }
 
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */
@@ -86,7 +87,7 @@ export class Client {
       case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
       case 'typing': return this.chat.rooms.typing(this, protocol.readRoom(frame.room))
-      case 'ping': return this.send({ type: 'pong', t: frame.t })
+      case 'ping': return this.send({ type: 'pong', t: typeof frame.t === 'object' ? undefined : frame.t })
       case 'pong': return undefined
       default: throw new protocol.FrameError('unknown frame type')
     }
@@ -100,6 +101,7 @@ export class Client {
     const known = sessionSecret && (token || requireToken) ? readToken(token, sessionSecret) : { name }
     protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
     Object.assign(this, known, { name: protocol.readName(known.name) })
+    this.#alive = true
     const session = crypto.randomUUID()
     this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of wanted) this.#join(room, after)

@@ -20,7 +20,7 @@ export function receive(chat, request, socket, head) {
   if (!reason) return chats.handleUpgrade(request, socket, head, (ws) => admit(chat, ws, socket, from))
   metrics.rejected.inc({ reason })
   log.warn({ event: 'rejected', reason, ...from }, 'handshake rejected')
-  socket.on('error', () => {})
+  socket.on('error', () => {}).once('finish', socket.destroy)
   const status = REFUSALS[reason]
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }

@@ -72,7 +72,7 @@ function listener(chat, isOperator) {
     } catch (error) {
       const status = REFUSED[error.code ?? error.name] ?? 503
       if (status === 503) chat.log.error({ error: error.message, path: pathname }, 'request failed')
-      respond(chat, response, { status, body: { error: error.message } })
+      respond(chat, response, { status, body: { error: status === 503 ? 'unavailable' : error.message } })
     }
   }
 }
@@ -87,9 +87,9 @@ function respond({ draining, stopping }, response, { status = 200, body, type = 
 /** The page's flat directory, read once so that no request can name any other file. */
 function files(directory) {
   const routes = {}
-  for (const name of readdirSync(directory)) {
+  for (const name of readdirSync(directory).filter((file) => path.extname(file) in TYPES)) {
     const body = readFileSync(path.join(directory, name))
-    const type = TYPES[path.extname(name)] ?? 'application/octet-stream'
+    const type = TYPES[path.extname(name)]
     const tag = `"${hash('sha256', body, 'base64url')}"`
     const answer = { body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } }
     const status = ({ headers }) => (headers['if-none-match'] === tag ? 304 : 200)

@@ -25,7 +25,7 @@ export class Room extends Audience {
   offer(rows, committed) {
     if (this.last === undefined || rows[0]?.seq > this.last + 1) return this.catchUp()
     const texts = rows.filter(({ seq }) => seq > this.last).map(encodeMessage)
-    this.last += texts.length
+    this.last = Math.max(this.last, rows.at(-1)?.seq ?? 0)
     this.#tail.push(...texts)
     if (this.#tail.length > 2 * TAIL) this.#tail.splice(0, this.#tail.length - TAIL)
     this.push(texts, committed)

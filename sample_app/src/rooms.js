@@ -26,11 +26,12 @@ export class Rooms {
 
   /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
   async join(client, name, after) {
-    await client.reading
     if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
-    while ((room.last === undefined || after > room.last) && !(await room.catchUp())) await sleep(RETRY_MS)
+    const isBehind = () => client.rooms.has(name) && (room.last === undefined || after > room.last)
+    while (isBehind() && !(await room.catchUp())) await sleep(RETRY_MS)
+    while (client.reading) await client.reading
     if (this.all.get(name) !== room) return this.join(client, name, after)
     if (client.rooms.has(name)) room.admit(client, after)
   }
@@ -90,7 +91,7 @@ export class Rooms {
     for (const [room, last] of before) {
       const newest = lasts.get(room.name) ?? 0
       if (newest > last) room.catchUp()
-      if (newest < last) {
+      if (newest < last && this.all.get(room.name) === room) {
         this.all.delete(room.name)
         for (const member of room.members) this.join(member, room.name, Infinity)
       }

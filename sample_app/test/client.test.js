@@ -105,3 +105,21 @@ test('a client is in 32 rooms at most, and may join one of them again', async ()
   const said = socket.written.map((bytes) => bytes.toString().match(/"(welcome|error)"|more than 32 rooms/g))
   assert.deepEqual(said, [['"welcome"'], ['"error"', 'more than 32 rooms'], ['"error"', 'more than 32 rooms']])
 })
+
+test('who says hello after the first beat stays', async () => {
+  const { socket, client: ana } = client()
+  ana.beat(0)
+  socket.emit('pong')
+  await hello(socket)
+  ana.beat(0)
+  assert.deepEqual(socket.ended, [])
+})
+
+test('a ping is answered with its value, but not with one that nests deeper than JSON can be written', async () => {
+  const { socket } = client()
+  await hello(socket)
+  socket.emit('message', '{"type":"ping","t":7}', false)
+  socket.emit('message', `{"type":"ping","t":${'['.repeat(9000)}${']'.repeat(9000)}}`, false)
+  await new Promise(setImmediate)
+  assert.deepEqual(socket.written.slice(1).map((bytes) => bytes.subarray(2).toString()), ['{"type":"pong","t":7}', '{"type":"pong"}'])
+})

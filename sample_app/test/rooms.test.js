@@ -80,3 +80,60 @@ test('a look at the store leaves a room alone that is being loaded', async () =>
   assert.equal(rooms.all.get('lobby'), room)
   assert.equal(store.reads, 1)
 })
+
+test('two looks at a store that was lost leave the room alone that was made between them', async () => {
+  const { stored, store, rooms } = stage(5)
+  await rooms.join(member(), 'lobby', null)
+  stored.splice(2)
+  const { lasts } = store
+  const first = rooms.compare()
+  const { promise, resolve } = Promise.withResolvers()
+  store.lasts = () => promise.then(lasts)
+  const second = rooms.compare()
+  await first
+  const bob = member()
+  await rooms.join(bob, 'lobby', null)
+  resolve()
+  await second
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  rooms.heard({ rows: [row(3)], committed: 1 })
+  await nextTick()
+  assert.deepEqual(bob.frames.flatMap(seqs), [1, 2, 3])
+})
+
+test('who leaves while the store is away is not waited for', { timeout: 5000 }, async () => {
+  const { store, rooms } = stage(1)
+  store.read = () => Promise.reject(new Error('away'))
+  const ana = member()
+  const joining = rooms.join(ana, 'lobby', null)
+  rooms.leave(ana, 'lobby')
+  await joining
+  assert.deepEqual(ana.frames, [])
+})
+
+test('histories go to a client one after the other, as it reads', async () => {
+  const { rooms } = stage(1)
+  const { promise, resolve } = Promise.withResolvers()
+  const ana = member()
+  const history = (text) => {
+    ana.frames.push(text)
+    ana.reading = promise.then(() => (ana.reading = undefined))
+  }
+  Object.assign(ana, { history, rooms: new Set(['lobby', 'other']) })
+  const joining = ['lobby', 'other', 'lobby'].map((room) => rooms.join(ana, room, null))
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  assert.equal(ana.frames.length, 1)
+  resolve()
+  await Promise.all(joining)
+  assert.equal(ana.frames.length, 3)
+})
+
+test('a row that somebody has deleted makes no other come twice', async () => {
+  const { stored, rooms } = stage(10)
+  stored.splice(4, 1)
+  const ana = member()
+  await rooms.join(ana, 'lobby', null)
+  await rooms.compare()
+  for (let turn = 0; turn < 5; turn += 1) await nextTick()
+  assert.deepEqual(ana.frames.flatMap(seqs), [1, 2, 3, 4, 6, 7, 8, 9, 10])
+})

@@ -38,6 +38,14 @@ for (const [name, url] of [['SQLite', undefined], ['PostgreSQL', process.env.DAT
       assert.deepEqual([repeated.results, repeated.rows], [[{ seq: 4, duplicate: true }], []])
     })
 
+    test('a number is never given twice, whatever is deleted and repeated', async (t) => {
+      const [store, , room] = await twoStores(t, url)
+      await store.append([entry(room, 'a'), entry(room, 'b'), entry(room, 'c')])
+      await store.driver.session((query) => query('DELETE FROM messages WHERE room = $1 AND seq = 3', [room]))
+      await store.append([entry(room, 'a')])
+      assert.equal((await store.append([entry(room, 'd')])).results[0].seq, 4)
+    })
+
     test('two writers at the same time leave no hole and no double', async (t) => {
       const [one, other, room] = await twoStores(t, url)
       const batches = Array.from({ length: 40 }, (_, index) => [entry(room, `x${index}`), entry(room, `x${index + 1}`)])

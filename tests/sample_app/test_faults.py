@@ -133,7 +133,8 @@ def test_postgres_crashes_and_comes_back(folder: Path, postgres: Server) -> None
         wait_for(chats, "fail")
         assert all(chat.get("/health")[0].status == 503 for chat in chats)
         assert all(chat.get("/live")[0].status == 200 for chat in chats)
-        assert chats[0].get("/api/rooms/x/messages")[0].status == 503
+        answer, body = chats[0].get("/api/rooms/x/messages")
+        assert (answer.status, body) == (503, b'{"error":"unavailable"}'), "the public is not told where the database is"
         postgres.process.start()
         wait_for(chats, "pass")
 

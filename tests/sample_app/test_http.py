@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,14 @@ def test_metrics_follow_the_naming_rules(chat: Chat) -> None:
     assert chat.metric("chat_send_ack_seconds_count") == 1
     series = [line for line in chat.metrics().splitlines() if not line.startswith("#") and line]
     assert all('worker="w1"' in line for line in series)
+
+
+def test_a_refused_handshake_leaves_no_connection_behind(chat: Chat) -> None:
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.settimeout(10)
+        stream.connect(str(chat.socket))
+        stream.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        answer = b"".join(iter(lambda: stream.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+        with pytest.raises(BrokenPipeError):
+            stream.sendall(b"more")

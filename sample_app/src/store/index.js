@@ -66,7 +66,7 @@ export class Store extends Dependency {
       const locked = await query(this.sql.lock, [given])
       const numbered = number(entries, locked, await query(this.sql.known, [given]))
       await query(this.sql.insert, [JSON.stringify(numbered.rows)])
-      await query(this.sql.advance, [given])
+      await query(this.sql.advance, [JSON.stringify(numbered.rows)])
       return numbered
     })
   }
