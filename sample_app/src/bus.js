@@ -27,7 +27,8 @@ export class Bus extends Dependency {
     })
     // After every reconnect, since one listener is never added twice: a first attempt fails where Redis is away.
     const hear = (text) => rooms.heard(JSON.parse(text))
-    this.#client.on('ready', () => this.#client.subscribe(CHANNEL, hear).then(() => rooms.compare()).catch(() => {}))
+    const caughtUp = () => Promise.all([this.ping(), rooms.compare()])
+    this.#client.on('ready', () => this.#client.subscribe(CHANNEL, hear).then(caughtUp).catch(() => {}))
     this.#client.on('error', (error) => log.debug({ error: error.message }, 'redis connection'))
     this.#client.connect().catch(() => {})
   }

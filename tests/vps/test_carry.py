@@ -633,7 +633,7 @@ def test_a_frozen_link_between_two_phases_frees_the_lock(server: Sshd, wire: Wir
         one = carrier(reach)
         assert told([event async for event in one.phase(program(state, "echo one"))]) == [">s0", "one", "<s0"]
         wire.freeze()
-        await asyncio.to_thread(until_free, state, 16)
+        await asyncio.to_thread(until_free, state, 12)
         wire.resume()
         await one.release()
         await reach.close()

@@ -1,5 +1,5 @@
 # Holds the lock of a host, takes in what a phase needs, starts its program detached, and passes the journal on.
-# It ends, and gives the lock back, when it hears nothing for 12 s; a program that runs keeps the lock until it ends.
+# It ends, and gives the lock back, when it hears nothing for 10 s; a program that runs keeps the lock until it ends.
 # shellcheck shell=sh disable=SC2154  # given before: state lock run holder again part offset
 journal=$state/journal.ndjson
 note() { printf '{"event":"%s"%s}\n' "$1" "${2-}" >>"$journal"; }
@@ -114,7 +114,7 @@ echo "$$" >"$state/holder"
 # Where the kernel tells of no changes (overlay file systems), tail looks this often.
 tail -c "+$((offset + 1))" -f --pid="$$" -s 0.005 "$journal" 9>&- &
 tail=$!
-while words=$(exec 9>&-; order 12) && [ -n "$words" ]; do
+while words=$(exec 9>&-; order 10) && [ -n "$words" ]; do
   # shellcheck disable=SC2086
   set -- $words
   case $1 in

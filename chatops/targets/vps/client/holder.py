@@ -22,7 +22,7 @@ from chatops.targets.vps.client.link import Link, split
 
 _SCRIPT = Path(__file__).with_name("carry.sh")
 BEAT = 3.0
-"""Seconds between two signs of life; the host waits four times as long for one."""
+"""Seconds between two signs of life; the host waits 10 s for one: 2 s longer than we take to notice that the link is frozen."""
 OVERTAKEN = "somebody else has changed the target since the link was lost"
 ORDER = 48
 """Every order has this many bytes: the host takes exactly one at a time."""
