@@ -24,6 +24,9 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 90_000
+"""How long the browser may take for one thing: two cores may also be busy with whole servers being installed."""
+expect.set_options(timeout=20_000)
 WIDE = ViewportSize(width=1100, height=720)
 
 
@@ -131,6 +134,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 async def visit(name: str, context: BrowserContext, address: str) -> Person:
     """A person who has entered the chat at `address`."""
+    context.set_default_timeout(PATIENCE_MS)
     person = Person(name, await context.new_page())
     person.watch()
     await person.enter(address)
