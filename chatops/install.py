@@ -75,7 +75,7 @@ def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts:
     """Deletes old releases, dependencies and environments that no kept release uses, and scripts that nothing runs from."""
     layout = site.layout
     gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
-    gone += [layout.state / "releases" / f"{release}.bad" for release in old]
+    gone += map(layout.bad, old)
     gone += [*map(layout.modules, keys), *map(layout.env, envs), *(site.scripts.with_name(name) for name in scripts)]
     if gone:
         title = f"delete {counted(len(old), 'old release')}" if old else "delete scripts of older versions"
@@ -84,7 +84,7 @@ def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts:
 
 def mark_bad(site: Site, release: str) -> ShellStep:
     """Remembers that a release must not be rolled back to."""
-    path = site.layout.state / "releases" / f"{release}.bad"
+    path = site.layout.bad(release)
     return step("mark", f"mark release {release} as bad", f"mkdir -p {words(path.parent)}\n: >{words(path)}")
 
 

@@ -46,6 +46,10 @@ class Layout:
         """The record of the process that faces the users."""
         return self.state / "front.json"
 
+    def bad(self, release: str) -> PurePosixPath:
+        """What marks a release that no rollback should choose."""
+        return self.state / "releases" / f"{release}.bad"
+
     def release(self, release: str) -> PurePosixPath:
         """The unpacked tree of a release."""
         return self.root / "releases" / release

@@ -119,8 +119,7 @@ point "$run/live" "$wanted"
 echo "live: $found -> $wanted"
 point "$root/current" "$tree"
 # What is a note only must not fail a switch that is done; where it served, a release gets another chance.
-[ ! -e "$marks/$release.bad" ] || rm -f "$marks/$release.bad" || true
-for release in $left; do true >"$marks/$release.bad" || true; done
+[ ! -e "$mark" ] || rm -f "$mark" || true
 """
 
 
@@ -130,15 +129,10 @@ def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None, left:
     `left`: releases that no rollback should choose from now on.
     """
     layout, tree = site.layout, site.layout.release(wanted.release)
-    names = {
-        "wanted": wanted.name,
-        "expected": live or "-",
-        "warm": warm or "-",
-        "release": wanted.release,
-        "left": " ".join(left),
-    }
-    given = {"root": layout.root, "run": layout.run, "tree": tree, "marks": layout.state / "releases", **names}
+    names = {"wanted": wanted.name, "expected": live or "-", "warm": warm or "-"}
+    given = {"root": layout.root, "run": layout.run, "tree": tree, "mark": layout.bad(wanted.release), **names}
     text = "\n".join(assign(name, value) for name, value in given.items()) + _SWITCH
+    text += "\n".join(f"true >{words(layout.bad(release))} || true" for release in left)
     return step("switch", f"switch traffic to {wanted.name} (one rename)", text, limit=30)
 
 
