@@ -88,7 +88,8 @@ class LiveApp(LogKeys):
             self.board.mark("notice", error.message, source.name, "warning")
             return None
         self.board.take_state(source.name, state)
-        self._looked[source.name] = self.board.targets[source.name].release
+        if state.release and self._looked.get(source.name) is None:
+            self._looked[source.name] = state.release.id  # never what a probe has seen since: this state is from before
         return state
 
     # ------------------------------------------------------------ goals out

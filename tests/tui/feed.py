@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from textual.pilot import Pilot
 from textual.widget import Widget
+from textual.worker import WorkerCancelled
 
 from chatops.board import Board
 from chatops.events import Event, Finished, HealthSample, LogLine, StepFinished, StepStarted, WorkerSample
@@ -147,11 +148,15 @@ async def running(app: MonitorApp, size: tuple[int, int] = (120, 40)) -> AsyncIt
 
 
 async def painted(pilot: Pilot[None]) -> None:
-    """Everything that has happened is on the screen."""
+    """Everything that has happened is on the screen, and what was looked up because of it, too."""
     await pilot.pause()
     app = pilot.app
     assert isinstance(app, MonitorApp)
     app.repaint_all()
+    while looks := [worker for worker in app.workers if worker.group.startswith("look-")]:
+        with suppress(WorkerCancelled):  # by a later look at the same target
+            await app.workers.wait_for_complete(looks)
+        app.repaint_all()
     await pilot.pause()
 
 

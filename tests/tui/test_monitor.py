@@ -10,6 +10,7 @@ import pytest
 from chatops.board import Board
 from chatops.errors import TargetError
 from chatops.events import Event
+from chatops.model import State
 from chatops.tui.app import MonitorApp
 from chatops.tui.help import Help
 from chatops.tui.source import Source
@@ -71,6 +72,32 @@ def test_it_paints_before_it_connects() -> None:
             await asyncio.wait_for(connected.wait(), 5)
             await painted(pilot)
             assert "healthy" in shown(app.query_one(TopLine))[0]
+
+    asyncio.run(scenario())
+
+
+def test_a_state_from_before_a_switch_is_looked_up_again() -> None:
+    async def scenario() -> None:
+        switched, told = asyncio.Event(), asyncio.Event()
+        states = [kept(NEW), kept(OLD)]
+
+        async def feed() -> AsyncIterator[Event]:
+            await switched.wait()
+            yield health(NOW - 1, OLD)
+            yield health(NOW, NEW)
+            told.set()
+            await asyncio.Event().wait()
+
+        async def look() -> State:
+            state = states.pop()
+            switched.set()
+            await told.wait()
+            return state
+
+        app = MonitorApp([Source(name="local", feed=feed, look=look)], Board(["local"], clock=lambda: NOW))
+        async with running(app):
+            assert not states
+            assert [release.id for release in app.board.targets["local"].releases][:2] == [NEW, OLD]
 
     asyncio.run(scenario())
 
