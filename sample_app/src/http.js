@@ -55,7 +55,9 @@ export function createServers(chat) {
   const servers = new Map()
   if (opsSocket) servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket)
   const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
-  const server = http.createServer(TIMEOUTS, listener(chat, knows))
+  // An offer of HTTP/2, which some clients make with every request, is not taken up (Node before 24.9 answers it 404).
+  const shouldUpgradeCallback = ({ headers }) => /^websocket$/i.test(headers.upgrade)
+  const server = http.createServer({ ...TIMEOUTS, shouldUpgradeCallback }, listener(chat, knows))
   server.on('upgrade', (...knock) => receive(chat, ...knock)).maxConnections = maxConnections + 1000
   return servers.set(server, port)
 }

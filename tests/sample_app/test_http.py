@@ -37,6 +37,11 @@ def test_nothing_else_is_served(chat: Chat, path: str) -> None:
     assert (answer.status, json.loads(body)) == (404, {"error": "not found"})
 
 
+def test_a_request_that_offers_http_2_is_answered_as_any_other(chat: Chat) -> None:
+    answer, _ = chat.get("/live", {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"})
+    assert answer.status == 200
+
+
 def test_health_tells_the_public_little_and_the_operator_all(folder: Path) -> None:
     with start_chat(folder, env={"OPS_TOKEN": "operator"}) as chat:
         answer, body = chat.get("/health")
