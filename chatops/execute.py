@@ -104,7 +104,7 @@ def _way_back(state: State, plan: Plan, course: _Course) -> Goal | None:
         return Scale(_workers(state))
     former = state.release.id if state.release else None
     bad = plan.release if isinstance(course.error, Unhealthy) and isinstance(plan.goal, Deploy) else None
-    return Rollback(former, bad if bad != former else None)
+    return Rollback(former, bad if bad != former else None, undo=plan.release)
 
 
 def _workers(state: State) -> int:

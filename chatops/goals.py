@@ -25,12 +25,14 @@ class Deploy:
 class Rollback:
     """Make a kept release serve again; `to` None: leave nothing of ours serving. `bad` is marked as such, and its workers end.
 
-    `left` are marked, too, once that release serves, but one that served until then stays warm.
+    `left` are marked, too, once that release serves, but one that served until then stays warm. `undo` is the release of a
+    failed change that is taken back: a host that does not keep `to` goes back to what it served before it.
     """
 
     to: str | None
     bad: str | None = None
     left: tuple[str, ...] = ()
+    undo: str | None = None
 
 
 def back(releases: Sequence[KeptRelease], to: str) -> Rollback:

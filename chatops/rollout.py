@@ -46,8 +46,10 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
     return _onto(site, there, wanted, (*base, *unpack, *begin))
 
 
-def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]) -> Rollout:
+def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...], host: str = "") -> Rollout:
     """To a warm release by one rename, to a kept one through the gate; what is already so is only tidied."""
+    if goal.undo and goal.to not in there.recipes:
+        goal = replace(goal, to=_own(there, goal.undo))
     mark = (install.mark_bad(site, goal.bad),) if goal.bad else ()
     left = tuple(kept.id for kept in there.releases if kept.id in goal.left)
     if goal.to is None:
@@ -59,12 +61,21 @@ def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]
         leftovers = [facts for facts in there.sets if facts.run_set.name not in {there.live, there.previous}]
         return Rollout(_phases(("settle", (*mark, *steps.stop_sets(site, leftovers)))), goal.to)
     if goal.to not in there.recipes:
-        raise ConfigError(f"release `{goal.to}` is not kept here", "`chatops releases` shows what is")
+        where = f"on `{host}`: a deploy brings every host up to date" if host else "here"
+        raise ConfigError(f"release `{goal.to}` is not kept {where}", "`chatops releases` shows what is")
     if previous and previous.whole and previous.run_set.release == goal.to:
         return _onto(site, there, previous.run_set, (*mark, *base, steps.wake(site, previous)), goal.bad, left)
     wanted = replace(there.recipes[goal.to].run_set, name=_free_name(there, goal.to))
     begin = steps.start(site, wanted, range(live.workers if live else site.workers))
     return _onto(site, there, wanted, (*mark, *base, *begin), goal.bad, left)
+
+
+def _own(there: Deployed, undo: str) -> str | None:
+    """What a host served before a change to release `undo`, where that is not what the others served."""
+    facts = there.facts(there.live)
+    if facts and facts.run_set.release == undo:
+        facts = there.facts(there.previous)
+    return facts.run_set.release if facts else None
 
 
 def restart(site: Site, there: Deployed, base: tuple[Step, ...]) -> Rollout:

@@ -76,9 +76,9 @@ def test_all_phases_in_order() -> None:
 @pytest.mark.parametrize(
     ("phase", "error", "code", "back"),
     [
-        ("prepare", StepFailed("disk full"), 4, Rollback("old")),
-        ("prepare", Unhealthy("crashes"), 5, Rollback("old", bad="new")),
-        ("switch", StepFailed("no rename"), 4, Rollback("old")),
+        ("prepare", StepFailed("disk full"), 4, Rollback("old", undo="new")),
+        ("prepare", Unhealthy("crashes"), 5, Rollback("old", bad="new", undo="new")),
+        ("switch", StepFailed("no rename"), 4, Rollback("old", undo="new")),
     ],
 )
 def test_a_failure_goes_back_by_itself(phase: str, error: Exception, code: int, back: Goal) -> None:
@@ -93,7 +93,7 @@ def test_a_failure_goes_back_by_itself(phase: str, error: Exception, code: int, 
 def test_a_first_release_that_fails_leaves_nothing() -> None:
     target = Scripted(failing={"prepare": Unhealthy("crashes")})
     carry(target, EMPTY, Deploy(RELEASE))
-    assert target.goals == [Rollback(None, bad="new")]
+    assert target.goals == [Rollback(None, bad="new", undo="new")]
 
 
 def test_more_workers_that_fail_are_taken_away_again() -> None:
@@ -116,7 +116,7 @@ def test_a_gate_that_fails_goes_back() -> None:
     with app("old") as url:
         target = Scripted(gate=Gate(url=url, release="new", seconds=0.3))
         events, finished = carry(target, SERVES_OLD, Deploy(RELEASE))
-    assert target.goals == [Rollback("old", bad="new")]
+    assert target.goals == [Rollback("old", bad="new", undo="new")]
     assert finished.exit_code == 5
     assert "answers release `old` instead of `new`" in finished.error
     assert not any(isinstance(event, HealthSample) for event in events)

@@ -152,17 +152,22 @@ def test_a_host_that_can_t_prepare_keeps_all_others_as_they_are(yard: Yard) -> N
     assert set(serving(yard).values()) == {release}
 
 
-def test_a_gate_that_fails_on_one_host_takes_every_host_back(yard: Yard) -> None:
-    release, second = yard.health()["release"], apps(yard)[1]
-    server = yard.folder / "app" / "server.js"
+def refused_by_the_second(yard: Yard) -> list[dict[str, Any]]:
+    """What a deploy tells whose last gate fails on the second app host, when the first has been switched."""
+    server, second = yard.folder / "app" / "server.js", apps(yard)[1]
     text = server.read_text()
     server.write_text(MARKED + text)
     second.run("touch /srv/chat/marked")
     events = yard.events("deploy", "vps", "--yes", code=5)
     second.run("rm /srv/chat/marked")
     server.write_text(text)
-
     assert where(events, "step_failed", "through") == [second.address]
+    return events
+
+
+def test_a_gate_that_fails_on_one_host_takes_every_host_back(yard: Yard) -> None:
+    release = yard.health()["release"]
+    events = refused_by_the_second(yard)
     assert harm(events[-1]) == {}, events[-1]["impact"]
     assert set(serving(yard).values()) == {release}
     bad = [kept["id"] for kept in yard.json("releases", "vps")["releases"] if kept["state"] == "bad"]
@@ -195,6 +200,11 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     second.run("timeout 60 sh -c 'until pgrep -u chat -f launch.cjs; do sleep 0.2; done'")
     status = yard.json("status", "vps")
     assert any(second.address in notice and before in notice for notice in status["notices"])
+
+    refused_by_the_second(yard)
+    assert serving(yard) == {first.address: finished["release"], second.address: before}, "each went back to its own"
+    refusal = yard.chatops("rollback", "vps", finished["release"], "--yes", code=2)
+    assert f"is not kept on `{second.address}`" in refusal.stderr
     assert yard.deploy()["release"] == finished["release"]
     assert set(serving(yard).values()) == {finished["release"]}
     assert yard.json("status", "vps")["notices"] == []

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
-from chatops.errors import StepFailed, TargetError
+from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
 from chatops.install import modules_key
 from chatops.model import App, KeptRelease, Release
@@ -390,6 +390,35 @@ def test_a_one_off_command_runs_with_the_scripts_and_the_node_of_what_serves(tmp
     done = subprocess.run(["sh", "-c", one_off(machine, run_set, ("echo", "a b"))], capture_output=True, text=True, check=True)
     asked = ["22.1.0", "/srv/my-chat/scripts/older/launch.cjs", "run", str(folder / "0.json"), "echo", "a b"]
     assert done.stdout.splitlines() == asked
+
+
+@pytest.mark.parametrize(
+    ("live", "previous", "to"), [("new", None, None), ("new", "own", "own"), ("own", None, "own"), (None, None, None)]
+)
+def test_a_host_that_lacks_the_former_release_goes_back_to_its_own(
+    live: str | None, previous: str | None, to: str | None
+) -> None:
+    """It joined the fleet with the deploy that failed, or was left out of the one before."""
+    found = fleet(BLOCKS["three"])
+
+    def look(machine: Machine) -> HostFacts:
+        if machine.host.address != "203.0.113.3":
+            return finished(machine)
+        sets = {name: RunSet(name, APP.name, name, "e", "x", (), machine.layout) for name in (live, previous) if name}
+        there = Deployed(
+            sets=tuple(SetFacts(one, 2, 2, 2) for one in sets.values()),
+            live=live,
+            previous=previous,
+            recipes={name: Recipe(one, None) for name, one in sets.items()},
+        )
+        return replace(finished(machine), there=there)
+
+    made = plan(found, state(found, look), Rollback("old", bad="new", undo="new"))
+    actions = [step.action for step in made.steps() if step.host == "203.0.113.3" and step.name in {"switch", "forget"}]  # type: ignore[attr-defined]
+    assert [f"wanted={to}\n" in action if to else "rm -f" in action for action in actions] == [True] * (live != to or to is None)
+    if live:
+        with pytest.raises(ConfigError, match=r"`old` is not kept on `203\.0\.113\.3`"):
+            plan(found, state(found, look), Rollback("old"))
 
 
 @pytest.mark.parametrize("goal", [Restart(), Rollback("old")], ids=["restart", "rollback"])

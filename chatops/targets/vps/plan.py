@@ -191,9 +191,9 @@ def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> ro
         goal = replace(goal, env={**goal.env, **elsewhere(machine)})
         return rollout.deploy(where, there, goal, (), ready=True)
     if isinstance(goal, Rollback):
-        if goal.to is not None and goal.to not in there.recipes and there.live is None:
+        if goal.to not in there.recipes and there.live is None:
             goal = replace(goal, to=None)
-        return rollout.rollback(where, there, goal, ())
+        return rollout.rollback(where, there, goal, (), facts.host if len(fleet.machines) > 1 else "")
     if isinstance(goal, Scale):
         return rollout.scale(replace(where, workers=machine.block.workers), there, goal)
     return rollout.restart(where, there, ())
@@ -208,6 +208,8 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
     """The phases of all hosts as one course: everything is prepared and proved before anything is switched."""
     idle = {address for address, one in rollouts.items() if all(step.reason == "skip" for step in _steps(one))}
     several, phases = len(fleet.machines) > 1, list[Phase]()
+    releases = {one.release for one in rollouts.values()}
+    common = next(iter(releases)) if len(releases) == 1 else None  # hosts that go back each to its own answer as any of them
     for name in ("prepare", "switch", "settle"):
         steps: list[Step] = []
         gate = None
@@ -217,7 +219,11 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
             for phase in one.phases:
                 if phase.name == name:
                     steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
-                    gate = replace(phase.gate, authority=state.authority) if phase.gate and state.resolves else None
+                    gate = (
+                        replace(phase.gate, authority=state.authority, release=common)
+                        if phase.gate and state.resolves
+                        else None
+                    )
         if steps:
             phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
     return tuple(phases)
