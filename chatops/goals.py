@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,12 @@ class Deploy:
     env: Environment = field(default_factory=dict)
     skip_unreachable: bool = False
     """Whether hosts that don't answer are left out."""
+
+
+def after(goal: Deploy, kept: Sequence[KeptRelease]) -> Deploy:
+    """The goal with its release as the newest of all: a way back goes by that order, and people's clocks differ."""
+    last = max((one.created or 0.0 for one in kept if one.id != goal.release.id), default=0.0)
+    return replace(goal, release=replace(goal.release, created=max(goal.release.created, last + 1)))
 
 
 @frozen

@@ -184,7 +184,7 @@ def judge(code: int | None, failed: errors.StepFailed | errors.Unhealthy | None)
 
 def locked(lock: Lock) -> errors.Locked:
     """The error that names who has the lock, and since when."""
-    minutes, seconds = divmod(int(time.time() - lock.since), 60)
+    minutes, seconds = divmod(max(0, int(time.time() - lock.since)), 60)  # the clock there may be ahead
     since = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     return errors.Locked(
         f"locked by {lock.who} ({lock.what}) for {since}", "`--wait-lock SECONDS` waits; `chatops attach` watches"

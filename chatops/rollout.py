@@ -36,14 +36,18 @@ def deploy(site: Site, there: Deployed, goal: Deploy, base: tuple[Step, ...], re
         return Rollout(_phases(("settle", tidy)) if tidy else (Phase("prepare", (_nothing(live),)),), goal.release.id)
     previous = there.facts(there.previous)
     if previous and previous.whole and previous.workers == site.workers and _same(previous.run_set, wanted):
-        return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)))
+        record = install.record_release(site, goal.release, previous.run_set)
+        return _onto(site, there, previous.run_set, (*base, steps.wake(site, previous)), record=(record,))
     unpack = (
         install.unpack(site, goal.release),
         *install.modules(site, goal.release, there.modules),
         *install.generated(site, goal.env),
     )
-    begin = (install.record_release(site, goal.release, wanted), *steps.start(site, wanted, range(site.workers)))
-    return _onto(site, there, wanted, (*base, *unpack, *begin))
+    record = install.record_release(site, goal.release, wanted)
+    # One that is kept already is the newest only when it serves: should this fail, a later way back still finds it.
+    new, again = ((), (record,)) if goal.release.id in there.recipes else ((record,), ())
+    begin = (*new, *steps.start(site, wanted, range(site.workers)))
+    return _onto(site, there, wanted, (*base, *unpack, *begin), record=again)
 
 
 def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...], host: str = "") -> Rollout:
@@ -103,11 +107,17 @@ def scale(site: Site, there: Deployed, goal: Scale) -> Rollout:
 
 
 def _onto(
-    site: Site, there: Deployed, wanted: RunSet, prepare: tuple[Step, ...], gone: str | None = None, left: tuple[str, ...] = ()
+    site: Site,
+    there: Deployed,
+    wanted: RunSet,
+    prepare: tuple[Step, ...],
+    gone: str | None = None,
+    left: tuple[str, ...] = (),
+    record: tuple[Step, ...] = (),
 ) -> Rollout:
     """Prepare, switch and settle. What serves now stays warm, unless it is release `gone` (bad, or only restarted).
 
-    Releases that are `left` behind are marked as bad with the switch.
+    Releases that are `left` behind are marked as bad with the switch; `record` goes with it, too.
     """
     live = there.facts(there.live)
     replaced = live is None or live.run_set.release == gone or not live.alive
@@ -118,7 +128,7 @@ def _onto(
     settle = (*drain, *steps.stop_sets(site, leftovers), *_prune(site, there, wanted, warm))
     gate = Gate(url=f"{site.url}{site.app.health}", release=wanted.release, seconds=LIMITS.boot / 2)
     phases = _phases(
-        ("prepare", prepare), ("switch", (steps.switch(site, wanted, there.live, warm, left),)), ("settle", settle)
+        ("prepare", prepare), ("switch", (*record, steps.switch(site, wanted, there.live, warm, left))), ("settle", settle)
     )
     return Rollout(tuple(replace(phase, gate=gate) if phase.name == "switch" else phase for phase in phases), wanted.release)
 

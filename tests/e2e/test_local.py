@@ -61,6 +61,16 @@ def test_rollback_to_a_cold_release_goes_through_the_gate(tiny: Place) -> None:
     assert tiny.page() == "first"
 
 
+def test_a_release_that_came_again_is_the_newest(tiny: Place) -> None:
+    tiny.chatops("deploy")
+    tiny.write("second")
+    second = tiny.events("deploy")[-1]["release"]
+    tiny.write("first")
+    again = tiny.events("deploy")
+    assert "start" not in {event.get("step") for event in again}, "it was warm"
+    assert tiny.events("rollback")[-1]["release"] == second
+
+
 def test_a_release_that_was_left_is_not_gone_back_to_unless_it_has_served_again(tiny: Place) -> None:
     ids = [tiny.events("deploy")[-1]["release"]]
     tiny.write("one that disappoints")

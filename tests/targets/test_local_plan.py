@@ -13,7 +13,7 @@ from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
-from chatops.goals import Deploy, Goal, Plan, Remove, Restart, Rollback, Scale, back
+from chatops.goals import Deploy, Goal, Plan, Remove, Restart, Rollback, Scale, after, back
 from chatops.model import App, Environment, Generate, KeptRelease, Release, State, before
 from chatops.pm2 import Layout, RunSet
 from chatops.program import ShellStep, compile_program
@@ -60,6 +60,8 @@ EMPTY = LocalState(target="local", kind="local")
 A, B, C = run_set("aaaaaaaaaa"), run_set("bbbbbbbbbb"), run_set("cccccccccc")
 A_SERVES = there(alive(A), live=A.name)
 B_AFTER_A = there(alive(A), alive(B), live=B.name, previous=A.name)
+AGAIN = ["unpack", "modules", "link", "secret_TOKEN", "start", "gate"]
+"""Of a release that is kept already."""
 UNPACK = ["unpack", "modules", "link", "secret_TOKEN", "record", "start", "gate"]
 CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "a first deploy installs everything": (
@@ -81,17 +83,17 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "another environment is another run set": (
         A_SERVES,
         Deploy(release(A.release), {**ENV, "LOG_LEVEL": "debug"}),
-        {"prepare": UNPACK, "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": AGAIN, "switch": ["record", "switch"], "settle": ["drain"]},
     ),
     "what is warm is only woken": (
         B_AFTER_A,
         Deploy(release(A.release), ENV),
-        {"prepare": ["gate"], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["gate"], "switch": ["record", "switch"], "settle": ["drain"]},
     ),
     "a dead worker is reason enough": (
         there(alive(A, up=1), live=A.name),
         Deploy(release(A.release), ENV),
-        {"prepare": UNPACK, "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": AGAIN, "switch": ["record", "switch"], "settle": ["drain"]},
     ),
     "a third release stops the first": (
         B_AFTER_A,
@@ -139,7 +141,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "a set with workers that never proved themselves is not what a deploy wants": (
         there(alive(A, 2, proved=1), live=A.name),
         Deploy(release(A.release), ENV),
-        {"prepare": UNPACK, "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": AGAIN, "switch": ["record", "switch"], "settle": ["drain"]},
     ),
     "a warm set that lacks a worker is started anew": (
         there(alive(A, up=1), alive(B), live=B.name, previous=A.name),
@@ -157,7 +159,7 @@ CASES: dict[str, tuple[LocalState, Goal, dict[str, list[str]]]] = {
     "no daemon: the front is started anew, and workers too": (
         replace(A_SERVES, there=replace(A_SERVES.there, daemon=False)),
         Deploy(release(A.release), ENV),
-        {"prepare": ["front", *UNPACK], "switch": ["switch"], "settle": ["drain"]},
+        {"prepare": ["front", *AGAIN], "switch": ["record", "switch"], "settle": ["drain"]},
     ),
 }
 
@@ -241,6 +243,16 @@ def test_what_was_deployed_after_the_release_that_is_gone_back_to_is_left_behind
     kept = [KeptRelease(id, "current" if id == "c" else "kept", moment) for moment, id in enumerate("abcd")]
     assert set(back(kept, "a").left) == {"b", "c"}
     assert back(kept, "c").left == back(kept, "d").left == back(kept, "unknown").left == back([], "a").left == ()
+
+
+def test_a_release_is_newer_than_what_is_there_whatever_the_clocks_say() -> None:
+    """It was deployed from a machine that is a day behind; and nothing is newer than itself."""
+    kept = (KeptRelease("new", "kept", 9e9), KeptRelease("old", "current", 5e9))
+    assert after(Deploy(release("new")), kept).release.created == 5e9 + 1
+    assert after(Deploy(release("new")), ()).release.created == release("new").created
+    made = make(replace(A_SERVES, releases=kept), Deploy(release("newer")))
+    [record] = [step for step in made.steps() if step.name == "record"]
+    assert '"created": 9000000001.0' in record.action  # type: ignore[attr-defined]
 
 
 def test_environments_are_told_apart_without_telling_them() -> None:

@@ -10,7 +10,7 @@ from chatops import rollout
 from chatops.deployed import Deployed
 from chatops.errors import ConfigError
 from chatops.frozen import frozen
-from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, after
 from chatops.install import install_pm2
 from chatops.model import State
 from chatops.pm2 import front_process
@@ -44,7 +44,7 @@ def plan(site: Site, port: int, state: LocalState, goal: Goal) -> Plan:
 
 def _rollout(site: Site, state: LocalState, goal: Goal, base: tuple[ShellStep, ...]) -> rollout.Rollout:
     if isinstance(goal, Deploy):
-        return rollout.deploy(site, state.there, goal, base, ready=state.there.daemon)
+        return rollout.deploy(site, state.there, after(goal, state.releases), base, ready=state.there.daemon)
     if isinstance(goal, Rollback):
         return rollout.rollback(site, state.there, goal, base)
     if isinstance(goal, Scale):

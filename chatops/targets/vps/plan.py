@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from chatops import rollout
 from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.frozen import frozen
-from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, Step
+from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, Step, after
 from chatops.model import Environment, State
 from chatops.program import ShellStep
 from chatops.redact import Secret
@@ -90,6 +90,8 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     notices = tuple(_notices(fleet, state, goal))
     if isinstance(goal, Remove):
         return Plan(goal, _remove(fleet, state, goal), None, notices)
+    if isinstance(goal, Deploy):
+        goal = after(goal, state.releases)
     if isinstance(goal, Scale):
         fleet = replace(fleet, machines={key: replace(one, workers=goal.workers) for key, one in fleet.machines.items()})
     base = _base(fleet, state) if isinstance(goal, Deploy | Scale) else ()
