@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.rig.cache import cache, state
+from tests.rig.host import Host
+from tests.rig.mirror import node_mirror
 from tests.rig.process import RigError, wait_until
 from tests.rig.rig import Rig
 
@@ -39,10 +41,13 @@ def up(count: int) -> None:
 def hold(count: int) -> None:
     """What `up` leaves behind: a session with hosts, until it is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Rig.open() as rig:
-        hosts = rig.fleet(count)
-        lines = [{"ssh": " ".join(host.ssh_line()), "host_key": host.host_key, "private": host.private} for host in hosts]
-        _report().with_suffix(".new").write_text(json.dumps({"pid": os.getpid(), "hosts": lines}))
+    with Rig.open() as rig, node_mirror(rig.engine.gateway()) as mirror:
+        made = rig.fleet(count)
+        for host in made:  # `reboot` there ends its container
+            rig.engine.docker("update", "--restart", "unless-stopped", host.container)
+        hosts = [{"ssh": " ".join(host.ssh_line()), "private": host.private, "entry": _entry(host)} for host in made]
+        found = {"pid": os.getpid(), "hosts": hosts, "node_mirror": mirror.url}
+        _report().with_suffix(".new").write_text(json.dumps(found))
         _report().with_suffix(".new").rename(_report())
         while True:
             signal.pause()
@@ -56,7 +61,17 @@ def status() -> None:
         print(f"no hosts are up by hand; the last ones' log is {state() / 'hold.log'}")
         return
     for host in held["hosts"]:
-        print(f"{host['ssh']}\n    host_key {host['host_key']}   from other hosts {host['private']}")
+        print(f"{host['ssh']}\n    from other hosts {host['private']}")
+    print("\nFor chatops.yaml:\n\n    hosts:")
+    for host in held["hosts"]:
+        print(f"      - {{{host['entry']}}}")
+    print(f"    node_mirror: {held['node_mirror']}")
+
+
+def _entry(host: Host) -> str:
+    """A host as chatops.yaml has it."""
+    place = f"address: {host.address}, port: {host.port}, user: root"
+    return f'{place}, identity: {host.identity}, host_key: "{host.host_key}"'
 
 
 def down() -> None:
