@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.matrix import until_step
 from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
@@ -158,7 +159,13 @@ def refused_by_the_second(yard: Yard) -> list[dict[str, Any]]:
     text = server.read_text()
     server.write_text(MARKED + text)
     second.run("touch /srv/chat/marked")
-    events = yard.events("deploy", "vps", "--yes", code=5)
+    with yard.start("deploy", "vps", "--yes", "--json") as deploying:
+        events = until_step(deploying, "start")
+        watched = yard.events("attach", "vps", code=5)
+        events += map(json.loads, deploying.stdout or ())
+    assert deploying.returncode == 5
+    assert where(watched, "step_failed", "through") == [second.address]
+    assert set(where(watched, "step_started", "start")) == {host.address for host in apps(yard)}
     second.run("rm /srv/chat/marked")
     server.write_text(text)
     assert where(events, "step_failed", "through") == [second.address]

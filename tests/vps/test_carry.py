@@ -27,7 +27,7 @@ from chatops.attached import Course, Head
 from chatops.errors import ChatopsError, Interrupted, Locked, StepFailed, Unhealthy, UnknownOutcome
 from chatops.events import Event, Notice, StepFinished, StepOutput, StepStarted
 from chatops.program import ShellStep, compile_program
-from chatops.targets.vps.client.attach import in_turn, join
+from chatops.targets.vps.client.attach import everywhere, in_turn, join
 from chatops.targets.vps.client.cargo import cargo
 from chatops.targets.vps.client.carry import Carrier
 from chatops.targets.vps.client.fleet import together
@@ -582,6 +582,25 @@ def test_who_attaches_sees_what_both_users_of_a_change_do(server: Sshd, tmp_path
     as_app = replace(program(app, "echo app"), lock=lock, goal="deploy b")
     said, code = ended(server, lock, [root, app], as_root, as_app)
     assert (said, code) == ([">s0", "root", "<s0", ">s0", "app", "<s0"], 0)
+
+
+def test_who_attaches_to_several_hosts_is_told_the_gravest_end_when_all_have_ended() -> None:
+    async def part(name: str, error: ChatopsError | None = None) -> AsyncGenerator[Event, None]:
+        yield Notice(time=0.0, message=name)
+        if error:
+            raise error
+        await asyncio.sleep(0)
+        yield Notice(time=0.0, message=f"{name} again")
+
+    async def all_of() -> list[str]:
+        seen: list[str] = []
+        parts = [part("a", StepFailed("stopped")), part("b"), part("c", Unhealthy("answers 500"))]
+        with pytest.raises(Unhealthy):
+            async for event in everywhere(parts):
+                seen.append(event.message)  # type: ignore[attr-defined]
+        return seen
+
+    assert set(asyncio.run(all_of())) == {"a", "b", "b again", "c"}
 
 
 def test_who_attaches_is_told_a_phase_to_its_end_before_the_next_whatever_comes_first() -> None:

@@ -168,18 +168,20 @@ class VpsTarget:
         await asyncio.gather(*(carrier.release() for carrier in carriers.values()), return_exceptions=True)
 
     async def attach(self) -> AsyncGenerator[Event, None]:
-        """Joins a change that runs on the hosts; with several, on the first of them. Raises what it ended with."""
-        from chatops.targets.vps.client.attach import join
+        """Joins a change on every host that it runs on. Raises what it ended with."""
+        from chatops.targets.vps.client.attach import everywhere, join
 
+        parts = []
         for machine, facts in self._fleet.seen(await self.inspect()):
             if facts.lock:
                 link = await self._reaches[machine.host.address].link()
                 states = (machine.store / "state", machine.layout.state)
-                async with aclosing(join(link, machine.lock, states, "root" if facts.root else "", Redactor())) as events:
-                    async for event in events:
-                        yield event
-                return
-        raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
+                parts.append(join(link, machine.lock, states, "root" if facts.root else "", Redactor()))
+        if not parts:
+            raise TargetError("nothing is being changed there", "`chatops status` shows what is there")
+        async with aclosing(everywhere(parts)) as events:
+            async for event in events:
+                yield event
 
     def script(self, plan: Plan) -> str:
         """The programs of a plan, host after host."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 
 from chatops.attached import Course, Head
-from chatops.errors import TargetError
+from chatops.errors import ChatopsError, TargetError
 from chatops.events import Event
 from chatops.shell import assign
+from chatops.streams import merge
 from chatops.targets.vps.client.link import Link
 
 _SCRIPT = Path(__file__).with_name("attach.sh")
@@ -35,6 +36,25 @@ async def join(
             elif _told(line) and (event := course.event(line)):
                 yield event
     course.end()
+
+
+async def everywhere(parts: Iterable[AsyncGenerator[Event, None]]) -> AsyncGenerator[Event, None]:
+    """A change on several hosts as one. Raises, when all have ended, the gravest of how they did."""
+    ends: list[ChatopsError] = []
+
+    async def one(part: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        try:
+            async with aclosing(part):
+                async for event in part:
+                    yield event
+        except ChatopsError as error:
+            ends.append(error)
+
+    async with aclosing(merge(*map(one, parts))) as events:
+        async for event in events:
+            yield event
+    if ends:
+        raise max(ends, key=lambda error: error.exit_code)
 
 
 async def in_turn(lines: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[bytes]:
