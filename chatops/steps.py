@@ -38,6 +38,8 @@ class Site:
     """The Node for workers, where it is not simply the one that runs the scripts."""
     stores: str = ""
     """Where the stores of `provided` are: workers that were given others are replaced."""
+    by: str = ""
+    """Who changes it, for the history that is kept there."""
 
 
 def step(
@@ -120,6 +122,7 @@ echo "live: $found -> $wanted"
 point "$root/current" "$tree"
 # What is a note only must not fail a switch that is done; where it served, a release gets another chance.
 [ ! -e "$mark" ] || rm -f "$mark" || true
+printf '{"time": "%s", %s\n' "$(date -u +%FT%T.000Z)" "$note" >>"$root/state/history.ndjson" || true
 """
 
 
@@ -129,7 +132,9 @@ def switch(site: Site, wanted: RunSet, live: str | None, warm: str | None, left:
     `left`: releases that no rollback should choose from now on.
     """
     layout, tree = site.layout, site.layout.release(wanted.release)
-    names = {"wanted": wanted.name, "expected": live or "-", "warm": warm or "-"}
+    # The history says who switched also where the tool that would add how it ended is gone by then.
+    note = json.dumps({"what": "switch", "who": site.by, "from": live, "release": wanted.release})
+    names = {"note": note.removeprefix("{"), "wanted": wanted.name, "expected": live or "-", "warm": warm or "-"}
     given = {"root": layout.root, "run": layout.run, "tree": tree, "mark": layout.bad(wanted.release), **names}
     text = "\n".join(assign(name, value) for name, value in given.items()) + _SWITCH
     text += "\n".join(f"true >{words(layout.bad(release))} || true" for release in left)

@@ -108,7 +108,10 @@ def test_logs_are_rotated_and_none_is_missed(kept_yard: Yard) -> None:
 def test_every_change_is_in_the_history(kept_yard: Yard) -> None:
     kept_yard.change(f"history {time.time()}")
     finished = kept_yard.deploy()
-    last = json.loads(kept_yard.host.read("/srv/chat/state/history.ndjson").decode().splitlines()[-1])
+    lines = kept_yard.host.read("/srv/chat/state/history.ndjson").decode().splitlines()
+    switch, last = map(json.loads, lines[-2:])
+    assert (switch["what"], switch["who"], switch["release"]) == ("switch", last["who"], finished["release"])
+    assert switch["time"] <= last["time"]
     assert (last["what"], last["release"], last["ok"]) == ("deploy", finished["release"], True)
     assert "@" in last["who"]
     assert last["impact"]["requests"] > 0

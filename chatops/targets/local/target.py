@@ -55,7 +55,7 @@ class LocalTarget:
         pm2 = PurePosixPath(node.pm2_folder(found))
         url = f"http://127.0.0.1:{self._block.port}"
         common = (self._app, self._block.workers, self._block.keep, url, layout, scripts, pm2)
-        return Site(*common, found.major, os.uname().machine), found
+        return Site(*common, found.major, os.uname().machine, by=who()), found
 
     async def inspect(self) -> LocalState:
         """What is there now; nothing is started for it."""

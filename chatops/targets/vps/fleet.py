@@ -14,6 +14,7 @@ from chatops.targets.vps.facts import HostFacts, Questions
 from chatops.targets.vps.plan import Fleet
 from chatops.targets.vps.provision import packages, site
 from chatops.targets.vps.provision.machine import Machine, Node, Peers
+from chatops.whoami import who
 
 LAST_SCRIPT = "through.cjs"
 """Scripts arrive in the order of their names: where this one is, all are."""
@@ -26,7 +27,7 @@ def fleet(app: App, block: Block, nodes: Mapping[str, Node], hosts: Mapping[str,
     for address, facts in (hosts or {}).items():
         equipped = machines[address].scripts / LAST_SCRIPT in facts.markers
         machines[address] = replace(machines[address], equipped=equipped)
-    return Fleet(machines, url(block))
+    return Fleet(machines, url(block), who())
 
 
 def url(block: Block) -> str:

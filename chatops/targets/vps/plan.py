@@ -45,7 +45,7 @@ class Fleet:
 
     machines: Mapping[str, Machine]
     url: str
-    skip: bool = False
+    by: str = ""
 
     def site(self, machine: Machine, facts: HostFacts) -> Site:
         """What the shared steps want to know of a host."""
@@ -55,8 +55,8 @@ class Fleet:
         # Only a deploy brings the PM2 of this tool's version, or for another Node; until then there is the one before.
         pm2 = machine.pm2 if facts.there.pm2_installed else machine.pm2.with_name("current")
         common = (machine.app, machine.workers, block.keep, self.url, machine.layout, machine.scripts, pm2)
-        slots, stores = site.slots(machine.workers), machine.peers.data
-        return Site(*common, major, facts.arch, provided=provided, slots=slots, node=machine.node_program, stores=stores)
+        slots, node, stores = site.slots(machine.workers), machine.node_program, machine.peers.data
+        return Site(*common, major, facts.arch, provided, slots, node, stores, self.by)
 
     def apps(self, state: VpsState) -> Iterator[tuple[Machine, HostFacts]]:
         """The app hosts that answered."""
