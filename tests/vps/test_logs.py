@@ -185,7 +185,7 @@ def test_nothing_is_left_running_when_nobody_looks_any_more(server: Sshd, folder
     (folder / "chat-a-0.out.log").write_text("x\n")
 
     def running() -> list[str]:
-        done = subprocess.run(["pgrep", "-f", f"tail .*{folder}"], capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(["pgrep", "-f", f"perl .*{folder}"], capture_output=True, text=True, check=False, timeout=10)
         return done.stdout.split()
 
     async def go() -> None:
