@@ -221,6 +221,14 @@ def test_what_was_shown_before_a_cut_is_not_shown_again(server: Sshd, folder: Pa
     assert found[103:] == ["end"]
 
 
+def test_of_a_flood_in_a_cut_the_end_is_read(server: Sshd, folder: Path) -> None:
+    log = folder / "chat-a-0.out.log"
+    log.touch()
+    found = told(server, folder, 0, "end", lambda: add(log, ("x" * 60_000 + "\n") * 200 + "end\n"))
+    assert found[2].endswith("lines in between may be missing")
+    assert 130 < len(found) < 145  # 8 MiB, the end of the file
+
+
 def test_the_return_is_told_also_when_nothing_is_said(server: Sshd, folder: Path) -> None:
     (folder / "chat-a-0.out.log").touch()
     assert told(server, folder, 0, "nothing missing", lambda: None)[-1].endswith("nothing missing")

@@ -148,7 +148,7 @@ sub rotated {
     my ($file, $offset, $sum) = @_;
     if (open my $handle, '<:raw', "$file->{path}.1") {
         if (holds($handle, $offset, $sum)) {
-            enter($file, "$file->{path}.1", $offset);
+            enter($file, "$file->{path}.1", bounded($file, $handle, $offset));
             return finish($file);
         }
     }
@@ -160,12 +160,22 @@ sub resume {
     $file->{late} = 1;
     enter($file, $file->{path}, 0) or return;
     if ($inode == $file->{inode} && holds($file->{handle}, $offset, $sum)) {
-        enter($file, $file->{path}, $offset);
+        enter($file, $file->{path}, bounded($file, $file->{handle}, $offset));
         return appears($file);
     }
     appears($file);
     rotated($file, $offset, $sum);
     enter($file, $file->{path}, 0);
+    enter($file, $file->{path}, bounded($file, $file->{handle}, 0));
+}
+
+# Where to go on: what has come meanwhile may be more than anybody reads.
+sub bounded {
+    my ($file, $handle, $offset) = @_;
+    my $size = (stat $handle)[7];
+    return $offset if $size - $offset <= $MOST;
+    print "$file->{number}?\n";
+    return newline($handle, $size - $MOST);
 }
 
 # The first look at a file of which nothing is known.
