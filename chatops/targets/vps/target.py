@@ -210,7 +210,7 @@ class VpsTarget:
         """Every worker of every app host, from one channel each; those of a host that is lost count as down."""
         if not self._samplers:
             apps = (machine for machine in self._fleet.machines.values() if "app" in machine.roles)
-            self._samplers = [Sampler(self._reaches[one.host.address], one.layout.run) for one in apps]
+            self._samplers = [Sampler(self._reaches[one.host.address], one.layout) for one in apps]
         return await sampled(self._samplers)
 
     async def run(self, arguments: Sequence[str]) -> int:
