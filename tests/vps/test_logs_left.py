@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
@@ -232,25 +231,3 @@ def test_of_a_flood_in_a_cut_the_end_is_read(server: Sshd, folder: Path) -> None
 def test_the_return_is_told_also_when_nothing_is_said(server: Sshd, folder: Path) -> None:
     (folder / "chat-a-0.out.log").touch()
     assert told(server, folder, 0, "nothing missing", lambda: None)[-1].endswith("nothing missing")
-
-
-# ---------------------------------------------------------------- processes
-
-
-def test_one_process_reads_all_files(server: Sshd, folder: Path) -> None:
-    for number in range(120):
-        (folder / f"chat-a-{number}.out.log").write_text("x\n")
-
-    async def go() -> list[str]:
-        async with (
-            linked(server.host) as link,
-            aclosing(lines("vps", [Source(link, (f"{folder}/*.log",))], 1, True, None)) as live,
-        ):
-            await anext(live)
-            done = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False, timeout=10)
-            session = subprocess.run(
-                ["pgrep", "-P", ",".join(done.stdout.split())], capture_output=True, text=True, check=False
-            )
-            return [*done.stdout.split(), *session.stdout.split()]
-
-    assert len(asyncio.run(go())) == 1

@@ -1,5 +1,6 @@
 # The last lines of log files, and with `follow` what is written to them later, also through rotation and to new files: one
 # process, however many files there are. Every Debian and Ubuntu has Perl (`perl-base` is essential there).
+# `stamps.pl` comes before it.
 # Given are patterns of paths, and by the environment `secrets` (files whose lines are hidden), `last`, `follow`, `since` (epoch
 # seconds) and `places`: lines "PLACE PATH", where files were left by whoever read them before.
 # Every line of output is one frame: NUMBER@PLACE TIME PATH (a file appears, written last at TIME), NUMBER=PLACE TEXT, NUMBER+TEXT
@@ -8,7 +9,6 @@
 use strict;
 use warnings;
 use IO::Handle;
-use POSIX ();
 
 my ($BLOCK, $PIECE, $LINE, $MOST, $MARK) = (65536, 30000, 1 << 20, 8 << 20, 64);
 my ($last, $follow, $since) = @ENV{qw(last follow since)};
@@ -16,50 +16,11 @@ my %places = map { reverse split / /, $_, 2 } split /\n/, $ENV{places};
 my $hidden = join '|', map { quotemeta } sort { length $b <=> length $a } grep { length > 5 } map { contents($_) } glob $ENV{secrets};
 my %files;
 my $count = 0;
-delete $ENV{TZ};    # the link's; what has no zone is written in the host's own
-POSIX::tzset();
 
 sub contents {
     open my $handle, '<', $_[0] or return;
     chomp(my @lines = <$handle>);
     return @lines;
-}
-
-# ---------------------------------------------------------------- times
-
-my $STAMP = qr/(\d{4})[-\/](\d\d)[-\/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?>([.,]\d+)?)/;
-my $BEFORE = qr/\[?|\{.*?"(?:\@timestamp|timestamp|time|ts)":\s*"/;
-my $ZONE = qr/\ ?(Z|[+-]\d\d:?\d\d)/;
-
-# A line with a time and no zone, as nginx writes its errors, gets the host's.
-sub zoned {
-    $_[0] =~ s/^($BEFORE)$STAMP(?!$ZONE)/"$1$2-$3-$4T$5:$6:$7" . ($8 \/\/ '') . zone($2, $3, $4, $5, $6, $7)/e;
-}
-
-sub zone {
-    my ($year, $month, $day, @time) = @_;
-    my $moment = POSIX::mktime(reverse(@time), $day, $month - 1, $year - 1900, 0, 0, -1);
-    return defined $moment ? POSIX::strftime('%z', localtime $moment) : '';
-}
-
-# The time that a line says of itself, as far as it can be told here.
-sub moment {
-    if ($_[0] =~ /^$BEFORE$STAMP$ZONE/) {
-        my $seconds = epoch($1, $2, $3, $4, $5, $6);
-        my ($sign, $hours, $minutes) = $8 =~ /([+-])(\d\d):?(\d\d)/ or return $seconds;
-        return $seconds - "${sign}1" * ($hours * 3600 + $minutes * 60);
-    }
-    my ($number) = $_[0] =~ /^\{.*?"(?:\@timestamp|timestamp|time|ts)":\s*(\d+(?:\.\d+)?)/ or return;
-    $number /= 1000 while $number > 4102444800;
-    return $number;
-}
-
-# Howard Hinnant, "chrono-compatible low-level date algorithms": days_from_civil.
-sub epoch {
-    my ($year, $month, $day, $hour, $minute, $second) = @_;
-    ($year, $month) = $month > 2 ? ($year, $month - 3) : ($year - 1, $month + 9);
-    my $days = 365 * $year + int($year / 4) - int($year / 100) + int($year / 400) + int((153 * $month + 2) / 5) + $day - 719469;
-    return (($days * 24 + $hour) * 60 + $minute) * 60 + $second;
 }
 
 # ---------------------------------------------------------------- frames

@@ -20,7 +20,7 @@ from chatops.targets.vps.client.frames import Frames, Read, when
 from chatops.targets.vps.client.link import Link
 from chatops.targets.vps.client.reach import Reach
 
-_SCRIPT = Path(__file__).with_name("follow.pl")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("stamps.pl", "follow.pl")]
 _PERL = """
 export secrets last follow since places program
 exec perl -e 'eval $ENV{program}; die $@ if $@' "$globs"
@@ -48,7 +48,7 @@ def _script(source: Source, tail: int, follow: bool, since: float | None, places
         "follow": "yes" if follow else "",
         "since": "" if since is None else since,
         "places": "\n".join(f"{place} {path}" for path, place in places.items()),
-        "program": _SCRIPT.read_text(),
+        "program": "".join(path.read_text() for path in _SCRIPTS),
     }
     return "\n".join([*(assign(name, value) for name, value in given.items()), _PERL])
 
