@@ -72,14 +72,27 @@ def record_release(site: Site, release: Release, run_set: RunSet) -> ShellStep:
 
 
 def prune(site: Site, old: list[str], keys: list[str], envs: list[str], scripts: list[str]) -> Iterator[ShellStep]:
-    """Deletes old releases, dependencies and environments that no kept release uses, and scripts that nothing runs from."""
+    """Deletes old releases with their logs, dependencies and environments that no kept release uses, and scripts that nothing
+    runs from."""
     layout = site.layout
     gone = [path for release in old for path in (layout.release(release), layout.state / "releases" / f"{release}.json")]
     gone += map(layout.bad, old)
     gone += [*map(layout.modules, keys), *map(layout.env, envs), *(site.scripts.with_name(name) for name in scripts)]
     if gone:
         title = f"delete {counted(len(old), 'old release')}" if old else "delete scripts of older versions"
-        yield step("prune", title, words("rm", "-rf", "--", *gone), reason="remove")
+        logs = [_forget_logs(site)] if old else []
+        yield step("prune", title, "\n".join([words("rm", "-rf", "--", *gone), *logs]), reason="remove")
+
+
+def _forget_logs(site: Site) -> str:
+    """Commands that delete the logs, rotated ones too, of releases that are not known any more: those that a kept one left
+    say why it died."""
+    begin, known = words(site.layout.logs / f"{site.app.name}-"), words(site.layout.state / "releases")
+    return f"""\
+for log in {begin}*.log*; do
+  release=${{log#{begin}}}
+  [ -e {known}/"${{release%%[-.]*}}.json" ] || rm -f -- "$log"
+done"""
 
 
 def mark_bad(site: Site, release: str) -> ShellStep:

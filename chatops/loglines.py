@@ -55,7 +55,7 @@ _STEMS = (
     "emerg",
     "verb",
 )
-_STAMP = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: ?(Z|[+-]\d\d:?\d\d))?\]?:? ?")
+_STAMP = re.compile(r"\[?(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: ?(Z|[+-]\d\d:?\d\d))?\]?:? ?")
 _ACCESS = re.compile(
     r'(?P<remote>\S+) \S+ \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+)[^"]*" (?P<status>[1-5]\d\d) (?:\d+|-)'
 )
@@ -231,11 +231,11 @@ def _iso(text: str) -> float | None:
 
 
 def _stamped(text: str) -> tuple[float | None, str]:
-    """A line that begins with its time: the time, and the rest."""
+    """A line that begins with its time (ISO 8601, or as nginx writes its errors): the time, and the rest."""
     found = _STAMP.match(text)
     if found is None:
         return None, text
-    moment = _iso(found[1].replace(",", ".") + (found[2] or ""))
+    moment = _iso(found[1].replace("/", "-").replace(",", ".") + (found[2] or ""))
     return (None, text) if moment is None else (moment, text[found.end() :])
 
 

@@ -102,7 +102,7 @@ class Seen(Generic[T]):
 
 
 async def resume(
-    start: Callable[[float | None], AsyncIterator[T]],
+    start: Callable[[float | None], AsyncIterator[T | Notice]],
     when: Callable[[T], float],
     key: Callable[[T], Hashable],
     *,
@@ -112,20 +112,23 @@ async def resume(
 ) -> AsyncGenerator[T | Notice]:
     """`start(None)` opens the stream, `start(time)` opens it again from `time` on (inclusive).
 
-    What was seen already is left out. Each cut is told by a Notice, and so is the return. Not `patient`: a failure before
-    anything was seen is raised (TargetError, OSError).
+    What was seen already is left out. Each cut is told by a Notice, and so is the return. A stream that begins with a Notice
+    goes on by itself where it was, and says with it whether anything is missing. Not `patient`: a failure before anything was
+    seen is raised (TargetError, OSError).
     """
     seen = Seen(when, key)
     failures = 0
     cut = 0.0
     while True:
-        begun, position = time.monotonic(), seen.position
+        begun, position, exact = time.monotonic(), seen.position, False
         try:
             async with closing(start(position)) as source:
                 async for item in source:
-                    fresh = seen.fresh(item)
+                    exact = exact or isinstance(item, Notice)
+                    fresh = not isinstance(item, Notice) and (seen.fresh(item) or exact)
                     if cut:
-                        yield _back(target, cut, gap=fresh and position is not None)
+                        said = item if isinstance(item, Notice) else goes_on(gap=fresh and position is not None)
+                        yield _back(target, cut, said)
                         cut = 0.0
                     if fresh:
                         yield item
@@ -148,9 +151,15 @@ def _lost(target: str, error: Exception, started: bool) -> Notice:
     return Notice(time=time.time(), target=target, level="warning", message=message)
 
 
-def _back(target: str, cut: float, gap: bool) -> Notice:
+def _back(target: str, cut: float, said: Notice) -> Notice:
+    """The return, with what is `said` of the time between."""
     now = time.time()
-    lasted = f"stream of `{target}` is back after {now - cut:.1f} s"
+    message = f"stream of `{target}` is back after {now - cut:.1f} s, {said.message}"
+    return Notice(time=now, target=target, level=said.level, message=message)
+
+
+def goes_on(gap: bool) -> Notice:
+    """What a stream says that goes on after a cut."""
     if gap:
-        return Notice(time=now, target=target, level="warning", message=f"{lasted}; lines in between may be missing")
-    return Notice(time=now, target=target, message=f"{lasted}, nothing missing")
+        return Notice(time=time.time(), level="warning", message="lines in between may be missing")
+    return Notice(time=time.time(), message="nothing missing")

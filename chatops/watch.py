@@ -51,7 +51,7 @@ def watch(
 def follow(target: Target[Any], tail: int, since: float | None, *, patient: bool = True) -> AsyncGenerator[LogLine | Notice]:
     """Backlog, then live lines, with no gap and no repeat over lost links. Not `patient`: a first failure is raised."""
 
-    def start(position: float | None) -> AsyncIterator[LogLine]:
+    def start(position: float | None) -> AsyncIterator[LogLine | Notice]:
         return target.logs(tail, True, since) if position is None else target.logs(0, True, position)
 
     return resume(start, _moment, _identity, target=target.name, patient=patient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,8 @@ def test_any_text_is_a_line(text: str):
         ("2025-11-22 21:46:40,000 +00:00: up", "up"),
         ("[2025-11-22T22:46:40+01:00] up", "up"),
         ("2025-11-22 22:46:40 +0100 up", "up"),
+        ("2025/11/22 21:46:40Z [error] up", "[error] up"),
+        (f"{datetime.fromtimestamp(MOMENT):%Y/%m/%d %H:%M:%S} [error] up", "[error] up"),
     ],
 )
 def test_a_time_in_front_is_the_lines_time(text: str, message: str):

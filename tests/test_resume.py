@@ -40,7 +40,7 @@ class Source:
             yield value
 
 
-def told(start: Callable[[float | None], AsyncGenerator[Value]], **more: Any) -> list[Value | Notice]:
+def told(start: Callable[[float | None], AsyncGenerator[Value | Notice]], **more: Any) -> list[Value | Notice]:
     """Everything a resumed stream gives."""
 
     async def consume() -> list[Value | Notice]:
@@ -95,6 +95,23 @@ def test_lines_that_may_be_missing_are_told():
                 yield value
 
     assert notices(told(forgetful))[1].endswith("may be missing")
+
+
+def test_a_stream_that_says_how_it_goes_on_is_believed():
+    """Nothing that it gives is a repeat, whatever it looks like; the return is told before anything else comes."""
+    source = Source([(1, "tick"), (1, "tick"), (1, "tick")], [1])
+
+    async def exact(position: float | None) -> AsyncGenerator[Value | Notice]:
+        if position is not None:
+            yield Notice(time=0, level="warning", message="two may be missing")
+        async with aclosing(source.start(position)) as stream:
+            async for value in stream:
+                yield value
+
+    found = told(exact)
+    assert values(found) == [(1, "tick")] * 4
+    assert notices(found)[1].endswith("two may be missing")
+    assert isinstance(found[2], Notice)
 
 
 def test_broken_links_are_resumed_like_refusals():

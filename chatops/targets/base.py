@@ -9,7 +9,7 @@ from chatops.frozen import frozen
 from chatops.model import State, Worker
 
 if TYPE_CHECKING:
-    from chatops.events import Event, Finished, LogLine
+    from chatops.events import Event, Finished, LogLine, Notice
     from chatops.goals import Goal, Phase, Plan
 
 StateT = TypeVar("StateT", bound=State)
@@ -46,8 +46,11 @@ class Target(Protocol[StateT]):
     def script(self, plan: Plan) -> str:
         """The programs of a plan as text to read. Raises ConfigError where the target has none."""
 
-    def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
-        """The last `tail` lines (or those since an epoch time), then live ones when `follow`."""
+    def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine | Notice, None]:
+        """The last `tail` lines (or those since an epoch time), then live ones when `follow`.
+
+        Called again after a cut (TargetError, OSError) it may go on exactly there: then a Notice comes first (`resume`).
+        """
 
     async def workers(self) -> Sequence[Worker]:
         """Every worker with its CPU and memory; called about once a second."""

@@ -110,6 +110,8 @@ def test_old_releases_are_pruned(tiny: Place) -> None:
     trees = list((tiny.folder / ".chatops/local/releases").iterdir())
     assert {tree.name for tree in trees} == {one["id"] for one in kept}
     assert len(list((tiny.folder / ".chatops/local/run").glob("*/set.json"))) == 4  # live and previous, through links too
+    logs = {path.name for path in (tiny.folder / ".chatops/local/logs").glob("chat-*.log")}
+    assert logs == {f"chat-{one['id']}-{n}.{stream}.log" for one in kept for n in (0, 1) for stream in ("out", "err")}
 
 
 def test_scripts_of_older_versions_go_with_the_last_set_that_runs_from_them(tiny: Place) -> None:

@@ -72,6 +72,8 @@ def test_the_version_alone(yard: Yard, rig: Rig, mirror: Mirror) -> None:
     yard.change("fifth")
     assert harm(yard.deploy()) == {}
     assert versions(yard.host) == {"24.98.0"}
+    logs = yard.host.run("cd /srv/chat/logs && ls").out.split()
+    assert {name[5:15] for name in logs} == {kept["id"] for kept in yard.json("releases", "vps")["releases"]}
     assert not yard.deploy()["changed"]
 
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.e2e.yard import Yard
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 ACCESS = "/var/log/nginx/chatops-chat.access.log"
+ERRORS = "/var/log/nginx/chatops-chat.error.log"
 LINES = 120
 
 
@@ -103,6 +105,34 @@ def test_logs_are_rotated_and_none_is_missed(kept_yard: Yard) -> None:
     names = host.run("ls /srv/chat/logs").out
     assert ".out.log.1" in names
     assert ".out.log.2.gz" in names
+
+
+def test_errors_of_nginx_are_as_old_as_they_say(kept_yard: Yard) -> None:
+    """In the host's own zone; `--since` leaves out what was there before."""
+    host, zone = kept_yard.host, "/usr/share/zoneinfo/Asia/Kolkata"
+    say = "date '+%Y/%m/%d %H:%M:%S [error] 1#1:"
+    before = host.run("readlink -f /etc/localtime").out.strip()
+    host.run(f"ln -sf {zone} /etc/localtime; ({say} old' -d '20 days ago'; {say} young' -d '1 minute ago') >>{ERRORS}")
+    lines = kept_yard.events("logs", "vps", "--since", "10m")
+    host.run(f"ln -sf {before} /etc/localtime")
+    [line] = [line for line in lines if "1#1" in line.get("message", "")]
+    assert (line["message"], line["level"]) == ("[error] 1#1: young", "error")
+    age = datetime.now(UTC) - datetime.fromisoformat(line["time"])
+    assert 50 < age.total_seconds() < 120
+
+
+def test_a_worker_that_ends_again_and_again_is_shown_as_crashed(kept_yard: Yard) -> None:
+    """PM2 tries it again every 15 s at last; it comes back by itself when it can."""
+    host = kept_yard.host
+    pid = json.loads(host.read("/srv/chat/run/live/0.pid.json"))["pid"]
+    host.run(f"cd /srv/chat/current && mv server.js gone.js && kill -KILL {pid}")
+    states = set[str]()
+    while "crashed" not in states:
+        snapshot = json.loads(kept_yard.chatops("monitor", "vps", "--once", "--json", code=None).stdout)["targets"][0]
+        states = {worker["state"] for worker in snapshot["workers"]}
+    assert "up" in states
+    well = "curl -sf --unix-socket /srv/chat/run/live/0.sock http://x/health"
+    host.run(f"cd /srv/chat/current && mv gone.js server.js; timeout 60 sh -c 'until {well}; do sleep 0.2; done'")
 
 
 def test_every_change_is_in_the_history(kept_yard: Yard) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from chatops import steps
+from chatops import install, steps
 from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.environment import env_digest
 from chatops.errors import ConfigError
@@ -198,6 +198,26 @@ def test_old_releases_are_pruned_but_never_what_serves_or_is_warm() -> None:
     assert "c" * 10 in prune.action
     assert B.release not in prune.action
     assert "modules" not in prune.action
+
+
+def test_logs_go_with_their_release_and_stay_with_one_that_is_kept(tmp_path: Path) -> None:
+    """However often a release was started, and whatever was left of those that went before."""
+    layout = Layout(PurePosixPath(tmp_path / "it's"))
+    site = replace(SITE, layout=layout)
+    ids = [f"{number:010x}" for number in range(40)]
+    for path in (layout.logs, layout.state / "releases"):
+        Path(path).mkdir(parents=True)
+    for id in ids:
+        for name in (f"{id}-0.out.log", f"{id}-1.err.log.2.gz", f"{id}.2-0.out.log.1"):
+            (Path(layout.logs) / f"chat-{name}").touch()
+    (Path(layout.logs) / "front.out.log").touch()
+    for id in ids[-4:]:
+        (Path(layout.state) / "releases" / f"{id}.json").touch()
+    (prune,) = install.prune(site, [ids[-4]], [], [], [])
+    subprocess.run(["sh", "-euc", prune.action], check=True)
+    left = {path.name for path in Path(layout.logs).iterdir()}
+    assert {name.removeprefix("chat-")[:10] for name in left - {"front.out.log"}} == set(ids[-3:])
+    assert len(left) == 10
 
 
 def test_scripts_that_nothing_runs_from_are_deleted_but_never_those_of_this_version() -> None:

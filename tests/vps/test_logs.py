@@ -185,7 +185,7 @@ def test_nothing_is_left_running_when_nobody_looks_any_more(server: Sshd, folder
     (folder / "chat-a-0.out.log").write_text("x\n")
 
     def running() -> list[str]:
-        done = subprocess.run(["pgrep", "-f", f"tail .*{folder}"], capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(["pgrep", "-f", f"perl .*{folder}"], capture_output=True, text=True, check=False, timeout=10)
         return done.stdout.split()
 
     async def go() -> None:
@@ -200,6 +200,25 @@ def test_nothing_is_left_running_when_nobody_looks_any_more(server: Sshd, folder
         await gone(tmp_path / "never")
 
     asyncio.run(go())
+
+
+def test_one_process_reads_all_files(server: Sshd, folder: Path) -> None:
+    for number in range(120):
+        (folder / f"chat-a-{number}.out.log").write_text("x\n")
+
+    async def go() -> list[str]:
+        async with (
+            linked(server.host) as link,
+            aclosing(lines("vps", [Source(link, (f"{folder}/*.log",))], 1, True, None)) as live,
+        ):
+            await anext(live)
+            done = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False, timeout=10)
+            session = subprocess.run(
+                ["pgrep", "-P", ",".join(done.stdout.split())], capture_output=True, text=True, check=False
+            )
+            return [*done.stdout.split(), *session.stdout.split()]
+
+    assert len(asyncio.run(go())) == 1
 
 
 def test_a_host_that_was_out_of_reach_ends_the_stream_when_it_is_back(server: Sshd, folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from chatops.errors import TargetError
 from chatops.model import Worker
+from chatops.pm2 import Layout
 from chatops.resume import Backoff
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.client.sampler import Sampler, sampled
@@ -47,6 +48,54 @@ def record(run: Path, run_set: str, number: int, pid: int, started: float) -> No
     (run / run_set / f"{number}.pid.json").write_text(json.dumps(value))
 
 
+class Pm2:
+    """A PM2 that answers on its socket as the real one does; `states` are those of its processes, by name."""
+
+    def __init__(self, states: dict[str, str]) -> None:
+        self.states = states
+        self.asked: list[str] = []
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        count = (await reader.readexactly(1))[0] & 15
+        call, id = [await reader.readexactly(int.from_bytes(await reader.readexactly(4))) for _ in range(count)]
+        self.asked.append(json.loads(call.removeprefix(b"j:"))["method"])
+        known = [{"name": name, "pm2_env": {"env": {"status": "x"}, "status": state}} for name, state in self.states.items()]
+        parts = [b"j:" + json.dumps({"args": [known]}).encode(), id]
+        writer.write(bytes([0x12]) + b"".join(len(part).to_bytes(4) + part for part in parts))
+        await writer.drain()
+
+
+def test_a_worker_that_pm2_has_to_start_again_has_crashed(server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]) -> None:
+    """Where PM2 does not answer it is down; PM2 is asked far less often than the kernel."""
+    names = [f"chat-aaa-{number}" for number in range(4)]
+    record(tmp_path / "run", "aaa", 0, busy.pid, time.time())
+    for number in (1, 2, 3):
+        record(tmp_path / "run", "aaa", number, 2**22 - number, time.time())
+    (tmp_path / "run/live").symlink_to("aaa")
+    (tmp_path / "pm2").mkdir()
+    pm2 = Pm2(dict(zip(names, ("online", "waiting restart", "errored", "stopped"), strict=True)))
+
+    async def go() -> list[list[str]]:
+        seen = []
+        reach = Reach(server.host)
+        for answering in (True, False):
+            running = await asyncio.start_unix_server(pm2.answer, tmp_path / "pm2/rpc.sock")
+            if not answering:
+                running.close()
+            sampler = Sampler(reach, Layout(PurePosixPath(tmp_path)))
+            seen.append([worker.state for worker in await sampler.workers()])
+            await asyncio.sleep(1.5)
+            seen.append([worker.state for worker in await sampler.workers()])
+            await sampler.close()
+            running.close()
+        await reach.close()
+        return seen
+
+    crashed, down = ["up", "crashed", "crashed", "down"], ["up", "down", "down", "down"]
+    assert asyncio.run(go()) == [crashed, crashed, down, down]
+    assert pm2.asked == ["getMonitorData"]
+
+
 def test_workers_are_seen_every_second_and_over_a_lost_link(
     server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]
 ) -> None:
@@ -62,7 +111,7 @@ def test_workers_are_seen_every_second_and_over_a_lost_link(
         seen = []
         with Wire("127.0.0.1", {0: server.port}) as wire:
             reach = Reach(server.through(wire.port))
-            sampler = Sampler(reach, PurePosixPath(run))
+            sampler = Sampler(reach, Layout(PurePosixPath(tmp_path)))
             seen.append(await sampler.workers())
             await asyncio.sleep(2.5)
             seen.append(await sampler.workers())
@@ -95,14 +144,14 @@ def test_workers_are_seen_every_second_and_over_a_lost_link(
 
 
 def test_a_host_that_is_lost_takes_no_other_out_of_sight(server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]) -> None:
-    record(tmp_path, "aaa", 0, busy.pid, time.time())
-    (tmp_path / "live").symlink_to("aaa")
+    record(tmp_path / "run", "aaa", 0, busy.pid, time.time())
+    (tmp_path / "run/live").symlink_to("aaa")
 
     async def go() -> list[list[str]]:
         seen = []
         with Wire("127.0.0.1", {0: server.port}) as near, Wire("127.0.0.1", {0: server.port}) as far:
             reaches = [Reach(server.through(wire.port)) for wire in (near, far)]
-            samplers = [Sampler(reach, PurePosixPath(tmp_path)) for reach in reaches]
+            samplers = [Sampler(reach, Layout(PurePosixPath(tmp_path))) for reach in reaches]
             for lost in ((), (far,), (near, far)):
                 for wire in lost:
                     wire.cut()
@@ -121,15 +170,15 @@ def test_a_host_that_is_down_at_first_comes_in_by_itself_and_keeps_nobody_waitin
     server: Sshd, tmp_path: Path, busy: subprocess.Popen[bytes]
 ) -> None:
     """It is tried again with more and more time in between; meanwhile who asks is told at once."""
-    record(tmp_path, "aaa", 0, busy.pid, time.time())
-    (tmp_path / "live").symlink_to("aaa")
+    record(tmp_path / "run", "aaa", 0, busy.pid, time.time())
+    (tmp_path / "run/live").symlink_to("aaa")
 
     async def go() -> tuple[list[list[str]], int]:
         seen = []
         with Wire("127.0.0.1", {0: server.port}) as near, Wire("127.0.0.1", {0: server.port}) as far:
             far.cut()
             reaches = [Reach(server.through(wire.port)) for wire in (near, far)]
-            samplers = [Sampler(reach, PurePosixPath(tmp_path), Backoff(base=0.1, cap=0.5)) for reach in reaches]
+            samplers = [Sampler(reach, Layout(PurePosixPath(tmp_path)), Backoff(base=0.1, cap=0.5)) for reach in reaches]
             for _ in range(60):
                 seen.append([worker.state for worker in await sampled(samplers)])
             tries = far.traffic.connections

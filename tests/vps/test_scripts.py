@@ -24,3 +24,8 @@ def test_a_script_is_sound(script: Path) -> None:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is missing; `apt-get install bash` enables this test")
 def test_a_script_is_sound_for_other_shells(script: Path) -> None:
     subprocess.run(["bash", "--posix", "-n", script], check=True, timeout=10)
+
+
+def test_what_perl_reads_is_sound() -> None:
+    for script in Path(client.__file__).parent.glob("*.pl"):
+        subprocess.run([need("perl", "perl"), "-wc", script], check=True, timeout=10)

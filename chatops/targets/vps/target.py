@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
-from chatops.events import Event, Finished, LogLine, plain, rfc3339
+from chatops.events import Event, Finished, LogLine, Notice, plain, rfc3339
 from chatops.goals import Deploy, Goal, Phase, Plan, Remove
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
@@ -50,6 +50,7 @@ class VpsTarget:
         self._reaches = {host.address: Reach(_address(host, folder), ask) for host in block.hosts}
         self._carriers: dict[str, Carrier] = {}
         self._samplers: list[Sampler] = []
+        self._left: dict[str, dict[str, str]] = {}
         self._fleet: Fleet = fleets.fleet(app, block, {})
 
     async def inspect(self) -> VpsState:
@@ -193,8 +194,8 @@ class VpsTarget:
                     parts.append(text(machine, plan, phase, steps, root=isinstance(steps[0], RootStep)))
         return "\n".join(parts)
 
-    async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine, None]:
-        """The workers' files and nginx's, of every host, in the order of time."""
+    async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine | Notice, None]:
+        """The workers' files and nginx's, of every host, in the order of time; after a cut on from where each was left."""
         from chatops.targets.vps.client.logs import Return, Source, lines
 
         state, sources = await self.inspect(), []
@@ -203,7 +204,7 @@ class VpsTarget:
             link = await self._reaches[machine.host.address].link()
             sources.append(Source(link, globs, (f"{machine.layout.secrets}/*",), "root" if facts.root else ""))
         absent = [Return(self._reaches[address]) for address in state.unreachable]
-        async with aclosing(lines(self.name, sources, tail, follow, since, absent)) as found:
+        async with aclosing(lines(self.name, sources, tail, follow, since, absent, self._left)) as found:
             async for line in found:
                 yield line
 
@@ -211,7 +212,7 @@ class VpsTarget:
         """Every worker of every app host, from one channel each; those of a host that is lost count as down."""
         if not self._samplers:
             apps = (machine for machine in self._fleet.machines.values() if "app" in machine.roles)
-            self._samplers = [Sampler(self._reaches[one.host.address], one.layout.run) for one in apps]
+            self._samplers = [Sampler(self._reaches[one.host.address], one.layout) for one in apps]
         return await sampled(self._samplers)
 
     async def run(self, arguments: Sequence[str]) -> int:

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
-from operator import attrgetter
-from pathlib import Path, PurePosixPath
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from pathlib import Path
 
 from chatops.errors import TargetError
-from chatops.events import LogLine
+from chatops.events import LogLine, Notice
 from chatops.frozen import frozen
 from chatops.limits import LIMITS
-from chatops.loglines import Origin, Parser
-from chatops.sanitize import LINE_CAP, sanitize, sanitize_line
+from chatops.loglines import Origin
+from chatops.resume import goes_on
 from chatops.shell import assign
 from chatops.streams import in_order, merge
+from chatops.targets.vps.client.frames import Frames, Read, when
 from chatops.targets.vps.client.link import Link
 from chatops.targets.vps.client.reach import Reach
 
-_SCRIPT = Path(__file__).with_name("follow.sh")
-_WORKER = re.compile(r"(?P<worker>.+)\.(?P<stream>out|err)\.log\Z")
-_FRAME = re.compile(rb"(\d+)([@=+])(.*)\Z", re.DOTALL)
-_when = attrgetter("time")
+_SCRIPTS = [Path(__file__).with_name(name) for name in ("stamps.pl", "follow.pl")]
+_PERL = """
+export secrets last follow since places program
+exec perl -e 'eval $ENV{program}; die $@ if $@' "$globs"
+"""
+
+Places = dict[str, dict[str, str]]
+"""Where each file was left, as follow.pl says it: by the address of the host, then by path."""
 
 
 @frozen
@@ -41,85 +40,17 @@ class Source:
     user: str = ""
 
 
-@dataclass(slots=True)
-class _File:
-    """One file: what makes LogLines of it, and the beginning of a line that is not complete."""
-
-    parser: Parser
-    begun: list[bytes] = field(default_factory=list)
-    dropped: int = 0
-
-    def add(self, kind: bytes, piece: bytes) -> str | None:
-        """The line that `piece` completes."""
-        room = LINE_CAP - sum(map(len, self.begun))
-        self.begun.append(piece[:room])
-        self.dropped += max(0, len(piece) - room)
-        if kind == b"+":
-            return None
-        line = sanitize_line(b"".join(self.begun), self.dropped)
-        self.begun, self.dropped = [], 0
-        return line
-
-
-class _Host:
-    """The frames of one host, made into lines."""
-
-    def __init__(self, target: str, source: Source, frames: AsyncGenerator[bytes]) -> None:
-        self._target = target
-        self._source = source
-        self._frames = frames
-        self._files: dict[bytes, _File] = {}
-
-    async def backlog(self) -> list[LogLine]:
-        """What was there, in the order of time."""
-        lines: dict[bytes, list[str]] = {}
-        async for frame in self._frames:
-            if frame == b"!":
-                break
-            if (found := self._line(frame)) and found[1] is not None:
-                lines.setdefault(found[0], []).append(found[1])
-        return list(heapq.merge(*(self._parsed(self._files[number], texts) for number, texts in lines.items()), key=_when))
-
-    def _parsed(self, file: _File, texts: list[str]) -> list[LogLine]:
-        now = time.time()
-        file.parser.begin(texts, now)
-        return [file.parser(text, now, live=False) for text in texts]
-
-    async def live(self) -> AsyncIterator[LogLine]:
-        """What comes."""
-        async for frame in self._frames:
-            if (found := self._line(frame)) and found[1] is not None:
-                yield self._files[found[0]].parser(found[1], time.time())
-
-    def _line(self, frame: bytes) -> tuple[bytes, str | None] | None:
-        match = _FRAME.match(frame)
-        if match is None:
-            return None
-        number, kind, text = match.groups()
-        if kind == b"@":
-            self._files[number] = _File(Parser(_origin(self._target, self._source.link.host.address, text)))
-            return None
-        return (number, self._files[number].add(kind, text)) if number in self._files else None
-
-
-def _origin(target: str, host: str, path: bytes) -> Origin:
-    name = sanitize(PurePosixPath(path.decode("utf-8", "backslashreplace")).name)
-    if match := _WORKER.match(name):
-        return Origin(target=target, host=host, worker=match["worker"], stream="err" if match["stream"] == "err" else "out")
-    return Origin(target=target, host=host, source="nginx", stream="err" if name.endswith("error.log") else "out")
-
-
-def _script(source: Source, tail: int, follow: bool, since: float | None) -> str:
+def _script(source: Source, tail: int, follow: bool, since: float | None, places: dict[str, str]) -> str:
     given = {
         "globs": " ".join(source.globs),
         "secrets": " ".join(source.secrets),
         "last": tail,
         "follow": "yes" if follow else "",
-        "since": ""
-        if since is None
-        else datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00"),
+        "since": "" if since is None else since,
+        "places": "\n".join(f"{place} {path}" for path, place in places.items()),
+        "program": "".join(path.read_text() for path in _SCRIPTS),
     }
-    return "\n".join([*(assign(name, value) for name, value in given.items()), _SCRIPT.read_text()])
+    return "\n".join([*(assign(name, value) for name, value in given.items()), _PERL])
 
 
 class Return:
@@ -130,10 +61,10 @@ class Return:
         self._reach = reach
         self._pause = pause
 
-    def __aiter__(self) -> AsyncIterator[LogLine]:
+    def __aiter__(self) -> AsyncIterator[Read]:
         return self
 
-    async def __anext__(self) -> LogLine:
+    async def __anext__(self) -> Read:
         while True:
             await asyncio.sleep(self._pause)
             with suppress(TargetError):
@@ -143,24 +74,61 @@ class Return:
 
 
 async def lines(
-    target: str, sources: Sequence[Source], tail: int, follow: bool, since: float | None, absent: Sequence[Return] = ()
-) -> AsyncGenerator[LogLine, None]:
+    target: str,
+    sources: Sequence[Source],
+    tail: int,
+    follow: bool,
+    since: float | None,
+    absent: Sequence[Return] = (),
+    places: Places | None = None,
+) -> AsyncGenerator[LogLine | Notice, None]:
     """The last `tail` lines of all hosts together (with `since`, in epoch seconds: those from then on), then live ones.
 
-    Raises TargetError when a host is lost, or one of the `absent` ones is back.
+    Raises TargetError when a host is lost, or one of the `absent` ones is back. What `places` then holds is gone on with by the
+    next call, whose first value says whether all was there still.
     """
+    places = {} if places is None else places
     async with AsyncExitStack() as stack:
+        stack.enter_context(_kept_when_cut(places))
         hosts = []
         for source in sources:
-            frames = source.link.lines(_script(source, tail, follow, since), user=source.user)
-            hosts.append(_Host(target, source, await stack.enter_async_context(aclosing(frames))))
-        merged = list(heapq.merge(*await asyncio.gather(*(host.backlog() for host in hosts)), key=_when))
-        surplus = max(0, len(merged) - tail) if since is None else 0
-        for line in islice(merged, surplus, None):
-            if since is None or line.time >= since:
-                yield line
+            address = source.link.host.address
+            known = places.setdefault(address, {})
+            frames = source.link.lines(_script(source, tail, follow, since, known), user=source.user)
+            await stack.enter_async_context(aclosing(frames))
+            hosts.append(Frames(Origin(target=target, host=address), frames, known, since))
+        async for line in _backlog(hosts, tail, since):
+            yield line
         if follow:
-            live = in_order(*(host.live() for host in hosts), when=_when)
+            live = in_order(*(host.live() for host in hosts), when=when)
             async with aclosing(live), aclosing(merge(live, *absent)) as found:
-                async for line in found:
-                    yield line
+                async for read in found:
+                    yield read.taken()
+
+
+@contextmanager
+def _kept_when_cut(places: Places) -> Iterator[None]:
+    cut = False
+    try:
+        yield
+    except (TargetError, OSError):
+        cut = True
+        raise
+    finally:
+        if not cut:
+            places.clear()
+
+
+async def _backlog(hosts: Sequence[Frames], tail: int, since: float | None) -> AsyncGenerator[LogLine | Notice]:
+    """What was there: the end of it, or all that was not seen before a cut."""
+    backlogs = await asyncio.gather(*(host.backlog() for host in hosts))
+    surplus = sum(map(len, backlogs)) - tail if since is None else 0
+    if any(host.resumed for host in hosts):
+        surplus = 0
+        yield goes_on(gap=any(host.gap for host in hosts))
+    for host in hosts:
+        host.settle()
+    for number, read in enumerate(heapq.merge(*backlogs, key=when)):
+        line = read.taken()  # also of those that are not wanted: they are not read again
+        if number >= surplus and read.wanted:
+            yield line

@@ -6,15 +6,16 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from chatops.errors import TargetError
 from chatops.limits import LIMITS
-from chatops.model import Worker
+from chatops.model import Worker, WorkerState
+from chatops.pm2 import Layout
 from chatops.resume import BACKOFF, Backoff
 from chatops.sanitize import sanitize
 from chatops.shell import assign
@@ -24,6 +25,9 @@ from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.reach import Reach
 
 _SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "sample.sh")]
+_ASK = Path(__file__).with_name("pm2.pl")
+_CRASHED = {"waiting restart", "errored"}
+"""What PM2 says of a process that ended by itself: it will start it again, or has given up."""
 
 PATIENT = 2
 """How many failures in a row it takes until nobody waits for a host any more."""
@@ -31,12 +35,14 @@ PATIENT = 2
 
 @dataclass(slots=True)
 class Sample:
-    """One beat: the clocks, which sets serve and are warm, and every record with the process that wrote it."""
+    """One beat: the clocks, which sets serve and are warm, every record with the process that wrote it, and what PM2 says of
+    its processes, where it was asked."""
 
     clock: Clock
     live: str = ""
     previous: str = ""
     found: list[tuple[dict[str, Any], Process]] = field(default_factory=list)
+    pm2: dict[str, str] | None = None
 
     def add(self, *children: Child) -> None:
         """What a worker has started counts as its own."""
@@ -47,9 +53,9 @@ class Sampler:
     """The workers of one host. The channel is opened by the first question, and again after a loss, with more and more time
     in between; who asks does not wait for a host that has failed twice."""
 
-    def __init__(self, reach: Reach, run: PurePosixPath, backoff: Backoff = BACKOFF) -> None:
+    def __init__(self, reach: Reach, layout: Layout, backoff: Backoff = BACKOFF) -> None:
         self._reach = reach
-        self._run = run
+        self._layout = layout
         self._backoff = backoff
         self._reading: asyncio.Task[None] | None = None
         self._failures = 0
@@ -57,6 +63,7 @@ class Sampler:
         self._reason: TargetError | None = None
         self._before: dict[int, tuple[float, float]] = {}
         self._workers: tuple[Worker, ...] = ()
+        self._pm2: dict[str, str] = {}
         self._fresh = asyncio.Event()
 
     async def workers(self) -> tuple[Worker, ...]:
@@ -103,7 +110,9 @@ class Sampler:
     async def _read(self) -> None:
         link = await self._reach.link()
         user = await highest(link)
-        text = "\n".join([assign("run", self._run), *(path.read_text() for path in _SCRIPTS)])
+        given = {"run": self._layout.run, "pm2": self._layout.pm2 / "rpc.sock", "ask": _ASK.read_text()}
+        words = [assign(name, value) for name, value in given.items()]
+        text = "\n".join([*words, *(path.read_text() for path in _SCRIPTS)])
         async with aclosing(link.lines(text, user=user)) as lines:
             async for sample in samples(lines):
                 self._workers = tuple(self._seen(sample))
@@ -111,11 +120,13 @@ class Sampler:
 
     def _seen(self, sample: Sample) -> Iterator[Worker]:
         before, self._before = self._before, {}
+        self._pm2 = self._pm2 if sample.pm2 is None else sample.pm2
         ranked = ((_rank(record, sample), str(record.get("name")), record, process) for record, process in sample.found)
         for _, _, record, process in sorted(filter(itemgetter(0), ranked), key=itemgetter(0, 1)):
             name, release = sanitize(str(record.get("name"))), sanitize(str(record.get("release")))
             if not process.alive:
-                yield Worker(name, self._reach.host.address, "down", restarts=process.restarts, release=release)
+                state: WorkerState = "crashed" if self._pm2.get(name) in _CRASHED else "down"
+                yield Worker(name, self._reach.host.address, state, restarts=process.restarts, release=release)
                 continue
             self._before[process.pid] = (sample.clock.up, process.cpu)
             cpu = _percent(before.get(process.pid), self._before[process.pid])
@@ -179,7 +190,16 @@ def read(block: Iterable[str]) -> Sample | None:
             sample.found.append((record, process))
         elif sample and word == "child":
             sample.add(*Child.read(rest, sample.clock))
+        elif sample and word == "pm2":
+            sample.pm2 = dict(_states(_object(rest)))
     return sample
+
+
+def _states(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The state of each process that PM2 knows, by name."""
+    with suppress(LookupError, TypeError):
+        for process in said["args"][0]:
+            yield str(process["name"]), str(process["pm2_env"]["status"])
 
 
 def _object(text: str) -> dict[str, Any]:
