@@ -185,6 +185,13 @@ def test_without_root_a_bare_host_is_refused() -> None:
         plan(found, state(found, lambda machine: replace(bare(machine), root=False)), Deploy(RELEASE))
 
 
+def test_without_root_nothing_is_removed() -> None:
+    found = fleet(BLOCKS["one"])
+    with pytest.raises(TargetError, match="needs root to remove") as caught:
+        plan(found, state(found, lambda machine: replace(finished(machine), root=False)), Remove())
+    assert caught.value.exit_code == 3
+
+
 def on(machine: Machine, run_set: RunSet, version: str | None) -> RunSet:
     """The same on a Node of that version."""
     return replace(run_set, node=machine.runtime.with_name(version) / "bin" / "node" if version else None)

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from chatops import rollout
-from chatops.errors import ConfigError, StepFailed, TargetError
+from chatops.errors import StepFailed, TargetError
 from chatops.frozen import frozen
 from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, Step
 from chatops.model import Environment, State
@@ -245,6 +245,7 @@ def _remove(fleet: Fleet, state: VpsState, goal: Remove) -> tuple[Phase, ...]:
     for machine, facts in fleet.seen(state):
         if facts.stamps or facts.app_user:
             if not facts.root:
-                raise ConfigError(f"`{machine.host.address}` needs root to remove the app", "log in as root")
+                hint = "log in as root, or give the user sudo without a password"
+                raise TargetError(f"`{machine.host.address}` needs root to remove the app", hint)
             steps += purge.purge(machine) if goal.purge else purge.remove(machine)
     return (Phase("settle", tuple(steps)),) if steps else ()
