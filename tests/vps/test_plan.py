@@ -494,10 +494,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hosts": [{"address": "a"}, {"address": "a"}]}, "twice"),
     ({"hosts": [{"address": "a"}, {"address": "b"}]}, "roles"),
     ({**THREE, "firewall": False}, "firewall"),
+    ({"hosts": [{"address": "app1", "roles": ["balancer", "app", "data"]}, {**THREE["hosts"][1]}]}, "`app1` is no plain IP"),
+    ({"hosts": [THREE["hosts"][0], {**THREE["hosts"][2], "private": "fe80::1%eth0"}]}, "`fe80::1%eth0` is no plain IP"),
     ({**ONE, "redis": "http://x"}, "redis://"),
     ({"hosts": [{"address": "-oProxyCommand=x"}]}, "pattern"),
     ({"hosts": [{"address": "a", "host_key": "MD5:x"}]}, "pattern"),
 ]
+
+
+def test_hosts_of_a_fleet_may_have_names_beside_their_addresses() -> None:
+    made = block_of(Block, {"hosts": [{**host, "address": f"host{n}"} for n, host in enumerate(THREE["hosts"])]})
+    assert fleets.fleet(APP, made, {}).machines["host1"].peers.apps == ("10.0.0.2", "10.0.0.3")
 
 
 @pytest.mark.parametrize(("block", "words"), REFUSED)
