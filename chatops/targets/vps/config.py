@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -117,6 +118,11 @@ class Block:
                 raise Hinted(message, "its IP address, as the other hosts see it, goes under `private`")
         if not self.firewall:
             raise ValueError("several hosts need `firewall: true`: it keeps what is between them from everybody else")
+
+    @property
+    def places(self) -> Mapping[str, tuple[str | int, ...]]:
+        """What no other target of the file may have, and where in the block it stands: an app is on a host once."""
+        return {host.address: ("hosts", number, "address") for number, host in enumerate(self.hosts)}
 
     def roles(self, host: Host) -> tuple[Role, ...]:
         """What a host does; a single one does everything."""
