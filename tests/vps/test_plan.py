@@ -179,6 +179,26 @@ def test_a_bare_host_is_made_ready_first() -> None:
     assert names == ["packages", "account", "node", "pm2", "unit", "rotation", "redis", "postgres", "limits", "site"]
 
 
+@pytest.mark.parametrize("goal", [Deploy(RELEASE), Restart(), Rollback("old")], ids=lambda goal: type(goal).__name__)
+def test_where_nobody_can_look_from_here_the_host_proves_itself(goal: Goal) -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, finished)
+    gates = {unseen: plan(found, replace(seen, unseen=unseen), goal) for unseen in ("", "nobody knows")}
+    switches = {unseen: next(phase for phase in made.phases if phase.name == "switch") for unseen, made in gates.items()}
+    assert [switch.gate.url if switch.gate else None for switch in switches.values()] == ["http://203.0.113.1/health", None]
+    assert all("through" in {step.name for step in switch.steps if step.proves} for switch in switches.values())
+    assert gates["nobody knows"].notices == ("nobody knows: the release is proved on the host itself",)
+
+
+def test_users_find_a_host_under_the_name_that_ssh_config_gives_it() -> None:
+    made = block_of(Block, {"hosts": [{"address": "web1"}]})
+    assert fleets.fleet(APP, made, {}, {}, "203.0.113.7").url == "http://203.0.113.7"
+    assert fleets.fleet(APP, made, {}, {}, "2001:db8::7").url == "http://[2001:db8::7]"
+    assert fleets.fleet(APP, made, {}).url == "http://web1"
+    named = block_of(Block, {"hosts": [{"address": "web1"}], "domain": "chat.example.com"})
+    assert fleets.fleet(APP, named, {}, {}, "203.0.113.7").url == "http://chat.example.com"
+
+
 def test_without_root_a_bare_host_is_refused() -> None:
     found = fleet(BLOCKS["one"])
     with pytest.raises(TargetError, match="needs root for"):

@@ -30,11 +30,10 @@ ORDER = ("provision", "firewall", "prepare", "switch", "settle")
 
 @frozen(kw_only=True)
 class VpsState(State):
-    """What was seen on each host that answered, what is wrong with the others, and whether users find the domain."""
+    """What was seen on each host that answered, and what is wrong with the others."""
 
     hosts: Mapping[str, HostFacts] = field(default_factory=dict)
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    resolves: bool = True
     mirror: str = ""
     """Why no Node.js could be found for a host that has none."""
 
@@ -121,8 +120,8 @@ def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
         if facts.memory_free < (needed := memory_needed(machine)):
             free = f"{facts.memory_free // 1024**2} MiB of memory free"
             yield f"{facts.host} has {free}, about {needed // 1024**2} MiB are needed: old and new workers run side by side"
-    if not state.resolves and not isinstance(goal, Remove):
-        yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+    if state.unseen and not isinstance(goal, Remove):
+        yield f"{state.unseen}: the release is proved on the host itself"
 
 
 def _moved(fleet: Fleet, state: VpsState) -> Iterator[str]:
@@ -217,7 +216,7 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
             for phase in one.phases:
                 if phase.name == name:
                     steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
-                    gate = replace(phase.gate, authority=state.authority) if phase.gate and state.resolves else None
+                    gate = replace(phase.gate, authority=state.authority) if phase.gate and not state.unseen else None
         if steps:
             phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
     return tuple(phases)

@@ -15,6 +15,7 @@ from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 from chatops.shell import words
 from chatops.targets.vps.client.blocking import output
+from chatops.targets.vps.config import Host
 
 _SAFE = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@-]*\Z")
@@ -59,6 +60,12 @@ class HostAddress:
         """The host's name in known_hosts files (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
         name, port = self.place
         return self.alias or (name if port == 22 else f"[{name}]:{port}")
+
+
+def written(host: Host, folder: Path) -> HostAddress:
+    """A host as the file has it; `folder` is where relative paths begin."""
+    identity = Path(host.identity).expanduser() if host.identity else None
+    return HostAddress(host.address, host.user, host.port, folder / identity if identity else None, host.pins)
 
 
 async def resolve(host: HostAddress) -> HostAddress:
