@@ -19,7 +19,7 @@ from chatops.targets.vps.config import Host
 
 _SAFE = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@-]*\Z")
-_TOKEN = re.compile(r"%[hnpr%]")
+_TOKEN = re.compile(r"%[dhnpr%]")
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _KNOWN = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
@@ -105,19 +105,19 @@ def _completed(host: HostAddress, text: str) -> HostAddress:
     """Raises TargetError where the configuration can't be followed."""
     said = [(key, value) for key, _, value in (line.partition(" ") for line in text.splitlines())]
     one = dict(reversed(said))
-    identities = [host.identity] if host.identity else [Path(value) for key, value in said if key == "identityfile"]
-    files = [path for key in ("userknownhostsfile", "globalknownhostsfile") for path in shlex.split(_value(one.get(key, "")))]
+    known = [path for key in ("userknownhostsfile", "globalknownhostsfile") for path in shlex.split(_value(one.get(key, "")))]
     found = replace(
         host,
         user=host.user or one.get("user"),
         port=host.port or int(one.get("port", 22)),
         hostname=one.get("hostname", host.address),
         alias=_value(one.get("hostkeyalias", "")),
-        identities=_there(identities),
         agent=host.identity is None and one.get("identitiesonly") != "yes",
         agent_path=_agent(one.get("identityagent", "SSH_AUTH_SOCK")),
-        known_hosts=tuple(Path(file).expanduser() for file in files),
+        known_hosts=tuple(Path(file).expanduser() for file in known),
     )
+    files = [_expanded(found, value) for key, value in said if key == "identityfile"]
+    found = replace(found, identities=_there([host.identity] if host.identity else [Path(file) for file in files]))
     return replace(found, proxy=_proxy(found, _value(one.get("proxyjump", "")), _value(one.get("proxycommand", ""))))
 
 
@@ -147,5 +147,11 @@ def _proxy(host: HostAddress, jump: str, command: str) -> str:
         to = last if last.startswith("ssh://") else f"ssh://{last}"
         options = ["-o", "BatchMode=yes", "-o", "ForwardAgent=no", "-o", f"ConnectTimeout={LIMITS.connect:.0f}"]
         return words("ssh", *options, *between, "-W", f"[{name}]:{port}", to)
-    tokens = {"%h": name, "%n": host.address, "%p": str(port), "%r": host.login, "%%": "%"}
-    return _TOKEN.sub(lambda found: tokens[found[0]], command)
+    return _expanded(host, command)
+
+
+def _expanded(host: HostAddress, text: str) -> str:
+    """With what the tokens of ssh_config(5) stand for; `ssh -G` leaves them in commands and names of keys."""
+    (name, port), home = host.place, str(Path.home())
+    tokens = {"%d": home, "%h": name, "%n": host.address, "%p": str(port), "%r": host.login, "%%": "%"}
+    return _TOKEN.sub(lambda found: tokens[found[0]], text)
