@@ -33,7 +33,7 @@ class Prober(Protocol):
 
 @dataclass(slots=True)
 class _Course:
-    """How far a plan has come; a good look at the app's health (a gate's, or one of a target's own) proves it."""
+    """How far a plan has come; a good look at the app after a switch (a gate's, a step's, one of a target's own) proves it."""
 
     begun: float = field(default_factory=time.monotonic)
     proved: bool = False
@@ -78,6 +78,7 @@ async def _attempt(target: Target[Any], plan: Plan, course: _Course, prober: Pro
                     if isinstance(event, HealthSample):
                         course.proved, course.release = True, event.release
                     yield event
+            course.proved = course.proved or (course.switching and any(step.proves for step in phase.steps))
     except (StepFailed, Unhealthy, Interrupted, UnknownOutcome) as error:
         course.error = error
     except asyncio.CancelledError:

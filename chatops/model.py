@@ -124,6 +124,8 @@ class State:
     target: str
     kind: str
     url: str | None = None
+    unseen: str = ""
+    """Why nothing can be learned from `url` here, whatever users find there; empty: it can be asked."""
     authority: Path | None = None
     releases: tuple[KeptRelease, ...] = ()
     workers: tuple[Worker, ...] = ()

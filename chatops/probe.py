@@ -152,12 +152,12 @@ class Probe:
 
 
 def prober(state: State, app: App, plan: Plan) -> Probe | None:
-    """The probe of a plan; None where nothing serves yet, so that nobody can feel anything.
+    """The probe of a plan; None where nothing serves yet, so that nobody can feel anything, or where we are nobody's users.
 
     Nobody talks where what was said before can't be known afterwards: it would all count as lost.
     """
     clients = 0 if plan.apart else CLIENTS
-    return Probe(state.url, app, clients, state.authority) if state.url else None
+    return Probe(state.url, app, clients, state.authority) if state.url and not state.unseen else None
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

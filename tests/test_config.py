@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import runpy
@@ -188,7 +189,28 @@ REFUSED = {
     "unknown kind": (f"{TOP}{APP}targets: {{a: {{kind: locla}}}}\n", "3:21: targets.a.kind: unknown kind `locla`"),
     "no kind": (f"{TOP}{APP}targets: {{a: {{}}}}\n", "3:11: targets.a: is no kind of target, and has no `kind`"),
     "default target": (f"default_target: lcal\n{TOP}{APP}{TARGETS}", "1:17: default_target: no target `lcal`"),
-    "health path": (with_app("  health: health"), "5:11: app.health: must match `^/[!-~]*$`"),
+    "health path": (
+        with_app("  health: health"),
+        "5:11: app.health: must match `^/[A-Za-z0-9._~!&()*+,=:@/-]*$`",
+    ),
+    "health that is kept for the host": (
+        with_app("  health: /metrics"),
+        "5:11: app.health: is not open to users: on a server nginx answers there itself",
+    ),
+    "websocket that is kept for certificates": (
+        with_app("  websocket: /.well-known/acme-challenge/x"),
+        "5:14: app.websocket: is not open to users: on a server nginx answers there itself",
+    ),
+    "one path for both": (
+        with_app("  health: /x\n  websocket: /x"),
+        "4:3: app: `health` and `websocket` are the same path: one answers requests, the other upgrades them",
+    ),
+    "two targets on one host": (
+        f"{TOP}{APP}targets:\n"
+        "  a: {kind: vps, hosts: [{address: web1}]}\n"
+        "  b: {kind: vps, hosts: [{address: web1, user: ana}]}\n",
+        "5:36: targets.b.hosts.0.address: `a` has this host, too",
+    ),
     "env name": (with_app("  env: {1A: x}"), "5:9: app.env.1A: the key must match `^[A-Za-z_][A-Za-z0-9_]*$`"),
     "forgotten env value": (with_app("  env:\n    A:\n    B: x"), "6:7: app.env.A: is empty"),
     "literal secret": (
@@ -210,6 +232,11 @@ REFUSED = {
         "6:13: app.secrets.A: stands under `app.env` too",
     ),
 }
+
+
+@pytest.mark.parametrize("sign", "{};?#$\"'\\%")
+def test_a_path_has_no_sign_that_means_something_to_nginx_or_in_a_url(folder: Path, sign: str) -> None:
+    assert "app.websocket: must match" in problems(with_app(f"  websocket: {json.dumps('/w' + sign)}"))[0]
 
 
 @pytest.mark.parametrize(("text", "expected"), REFUSED.values(), ids=REFUSED)

@@ -233,7 +233,8 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     secrets = draw(st.dictionaries(NAMES.filter(lambda name: name not in env), REFERENCES, max_size=4))
     targets = draw(st.dictionaries(TARGET_NAMES, BLOCKS, min_size=1, max_size=3))
     app = {"name": draw(st.from_regex(r"[a-z][a-z0-9-]{1,9}[a-z0-9]", fullmatch=True)), "env": env, "secrets": secrets}
-    app |= draw(st.fixed_dictionaries({}, optional={"health": PATHS, "websocket": PATHS}))
+    paths = st.fixed_dictionaries({}, optional={"health": PATHS, "websocket": PATHS})
+    app |= draw(paths.filter(lambda given: given.get("health", "/health") != given.get("websocket")))
     return {"version": 1, "default_target": draw(st.sampled_from(sorted(targets))), "app": app, "targets": targets}
 
 

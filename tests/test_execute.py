@@ -35,11 +35,12 @@ class Scripted(FakeTarget):
     goals: list[Goal] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    proves: bool = False
 
     def plan(self, state: State, goal: Goal) -> Plan:
         self.goals.append(goal)
         kind = "back " if isinstance(goal, Rollback) else ""
-        steps = (Step(name="s", title="s"),)
+        steps = (Step(name="s", title="s", proves=self.proves),)
         gate = None if kind else self.gate
         phases = (Phase(f"{kind}prepare", steps), Phase(f"{kind}switch", steps, gate), Phase(f"{kind}settle", steps))
         return Plan(goal, phases, "new")
@@ -110,6 +111,15 @@ def test_after_the_gate_the_new_release_stays() -> None:
         _, finished = carry(target, SERVES_OLD, Deploy(RELEASE))
     assert target.goals == []
     assert finished.exit_code == 4
+
+
+def test_a_step_that_proves_after_the_switch_is_as_good_as_a_gate() -> None:
+    target = Scripted(failing={"settle": StepFailed("no prune")}, proves=True)
+    assert carry(target, SERVES_OLD, Deploy(RELEASE))[1].exit_code == 4
+    assert target.goals == []
+    target = Scripted(failing={"switch": StepFailed("no rename")}, proves=True)
+    carry(target, SERVES_OLD, Deploy(RELEASE))
+    assert target.goals == [Rollback("old", undo="new")]
 
 
 def test_a_gate_that_fails_goes_back() -> None:

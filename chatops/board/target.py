@@ -54,6 +54,7 @@ class TargetBoard:
     def __init__(self, name: str) -> None:
         self.name = name
         self.url: str | None = None
+        self.unseen = ""
         self.releases: tuple[KeptRelease, ...] = ()
         self.lock: Lock | None = None
         self.health: deque[HealthSample] = deque(maxlen=SAMPLES)
@@ -70,7 +71,7 @@ class TargetBoard:
 
     def take_state(self, state: State) -> None:
         """What `inspect()` found: the address, the kept releases, the lock."""
-        self.url = state.url
+        self.url, self.unseen = state.url, state.unseen
         self.releases = state.releases
         self.lock = state.lock
         if state.release and self.release in (None, state.release.id):
@@ -123,7 +124,7 @@ class TargetBoard:
             return "unknown", "nothing heard yet"
         if self.stale(now):
             return "unknown", f"nothing heard for {now - self.heard:.0f} s"
-        return judge(self.health, () if self.workers_stale(now) else self.serving)
+        return judge(self.health, () if self.workers_stale(now) else self.serving, self.unseen)
 
     def workers_stale(self, now: float) -> bool:
         """Whether the workers' figures are too old to be called current."""
@@ -182,8 +183,8 @@ def _observed(check: object) -> float | None:
     return sum(numbers) if numbers else None
 
 
-def judge(health: Sequence[HealthSample], workers: Sequence[Worker]) -> tuple[Word, str]:
-    """The word for the newest probes and workers, and why."""
+def judge(health: Sequence[HealthSample], workers: Sequence[Worker], unseen: str = "") -> tuple[Word, str]:
+    """The word for the newest probes and workers, and why. Where nobody can probe (`unseen`), the workers tell."""
     up = sum(worker.state == "up" for worker in workers)
     failures = _failures(health)
     if failures >= FAILURES or (failures and workers and not up):
@@ -194,7 +195,7 @@ def judge(health: Sequence[HealthSample], workers: Sequence[Worker]) -> tuple[Wo
         return ("degraded" if health else "down"), "no worker is up"
     if complaint := _broken(workers) or _unwell(health):
         return "degraded", complaint
-    return ("healthy", "") if health else ("unknown", "no probe yet")
+    return ("healthy", "") if health or (unseen and up) else ("unknown", unseen or "no probe yet")
 
 
 def _broken(workers: Sequence[Worker]) -> str:

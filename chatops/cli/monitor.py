@@ -17,7 +17,7 @@ from chatops.cli.naming import complete
 if TYPE_CHECKING:
     import httpx
 
-    from chatops.board import Board
+    from chatops.board import TargetBoard
     from chatops.events import Event, HealthSample
     from chatops.goals import Goal
     from chatops.model import App
@@ -74,6 +74,7 @@ class Watched:
         self._http: httpx.AsyncClient | None = None
         self._url = ""
         self._warm = False
+        self.unseen = ""
 
     def feed(self, cadence: Cadence | None = None, tail: int = 100) -> AsyncIterator[Live]:
         """Everything that can be seen of it."""
@@ -90,6 +91,9 @@ class Watched:
             state = await self.target.inspect()
             if state.url is None:
                 raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
+            self.unseen = state.unseen
+            if state.unseen:
+                raise TargetError(state.unseen)
             self._url = state.url + self._app.health
             self._http = await self._stack.enter_async_context(client(state.url, state.authority))
         if not self._warm and not (first := await sample(self._http, self._url, self.target.name)).ok:
@@ -159,7 +163,7 @@ async def snap(call: Invocation, watched: list[Watched]) -> int:
         async with asyncio.timeout(PATIENCE), aclosing(feeds) as events:
             async for event in events:
                 board.apply(event)
-                if _settled(board):
+                if all(_settled(board.targets[one.target.name], one.unseen) for one in watched):
                     break
     for one in watched:
         with suppress(TargetError, OSError):
@@ -171,14 +175,12 @@ async def snap(call: Invocation, watched: list[Watched]) -> int:
     return CODES[board.worst()]
 
 
-def _settled(board: Board) -> bool:
-    """Whether every target has shown its health and its workers; a failed probe is asked a second time."""
+def _settled(target: TargetBoard, unseen: str) -> bool:
+    """Whether a target has shown its health, if it can, and its workers; a failed probe is asked a second time."""
     from chatops.board.target import FAILURES
 
-    return all(
-        target.workers_heard is not None and target.health and (target.health[-1].ok or len(target.health) >= FAILURES)
-        for target in board.targets.values()
-    )
+    probed = target.health and (target.health[-1].ok or len(target.health) >= FAILURES)
+    return target.workers_heard is not None and bool(probed or unseen)
 
 
 # ---------------------------------------------------------------- lines

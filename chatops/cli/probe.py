@@ -28,7 +28,7 @@ def probe(
 async def _probe(call: Invocation, name: str | None, clients: int, seconds: float) -> bool:
     import asyncio
 
-    from chatops.errors import ConfigError, Unhealthy
+    from chatops.errors import ConfigError, TargetError, Unhealthy
     from chatops.probe import Probe
 
     config = call.load()
@@ -36,6 +36,8 @@ async def _probe(call: Invocation, name: str | None, clients: int, seconds: floa
         state = await target.inspect()
     if state.url is None:
         raise ConfigError(f"nothing is deployed on `{state.target}` yet", f"`chatops deploy {state.target}` comes first")
+    if state.unseen:
+        raise TargetError(state.unseen, "`chatops status` tells how the app is there")
     probing = Probe(state.url, config.app, clients, state.authority)
     await probing.start()
     try:

@@ -36,7 +36,7 @@ async def report(call: Invocation, name: str | None) -> None:
 
 
 async def _look(state: State, path: str) -> HealthSample | None:
-    if state.url is None:
+    if state.url is None or state.unseen:
         return None
     from chatops import health
 
@@ -45,14 +45,15 @@ async def _look(state: State, path: str) -> HealthSample | None:
 
 
 def verdict(state: State, seen: HealthSample | None) -> str:
-    """healthy | degraded | down | absent."""
+    """healthy | degraded | down | absent; where nobody can ask from here, the workers tell."""
     if state.release is None:
         return "absent"
-    if seen is None or not seen.ok:
-        return "down"
     serving = [worker for worker in state.workers if worker.release == state.release.id]
+    up = any(worker.state == "up" for worker in serving) if state.unseen else seen is not None and seen.ok
+    if not up:
+        return "down"
     ailing = any(worker.state in {"down", "crashed"} for worker in serving)
-    return "degraded" if state.notices or seen.message or ailing else "healthy"
+    return "degraded" if state.notices or (seen and seen.message) or ailing else "healthy"
 
 
 def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "releases": [release(kept) for kept in state.releases],
         "workers": plain(state.workers),
         "health": plain(health),
+        "unseen": state.unseen or None,
         "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
         "notices": list(state.notices),
     }
@@ -90,6 +92,8 @@ def text(state: State, seen: HealthSample | None) -> str:
         lines.append(
             f"health    {'ok' if seen.ok else 'failing'}, {seen.status}, {seen.latency_ms:.0f} ms {seen.message}".rstrip()
         )
+    elif state.unseen:
+        lines.append(f"health    not asked: {state.unseen}")
     if state.lock:
         lines.append(f"lock      {state.lock.who} runs `{state.lock.what}` for {age(state.lock.since)}")
     lines += [f"!         {notice}" for notice in state.notices]

@@ -15,7 +15,15 @@ from chatops.wants import Checked, Hinted, Wants, block
 VariableName = Annotated[str, Wants(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Name = Annotated[str, Wants(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
 PathText = Annotated[str, Wants(min_length=1)]
-UrlPath = Annotated[str, Wants(pattern=r"^/[!-~]*$")]
+
+
+def _open_path(path: str) -> str:
+    if path == "/metrics" or path.startswith(("/.chatops/", "/.well-known/acme-challenge/")):
+        raise Hinted("is not open to users: on a server nginx answers there itself", "choose another path, as `/health`")
+    return path
+
+
+UrlPath = Annotated[str, Wants(pattern=r"^/[A-Za-z0-9._~!&()*+,=:@/-]*$"), Checked(_open_path)]
 
 _WAYS = ("generate", "env", "file", "command")
 _ONE = f"needs exactly one of {', '.join(_WAYS)}"
@@ -56,6 +64,10 @@ class AppBlock:
     websocket: UrlPath | None = None
     env: Mapping[VariableName, str] = field(default_factory=dict)
     secrets: Mapping[VariableName, Annotated[Reference, Checked(_no_literal, raw=True)]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.health == self.websocket:
+            raise ValueError("`health` and `websocket` are the same path: one answers requests, the other upgrades them")
 
 
 @block

@@ -29,6 +29,7 @@ def read(file: Path, content: bytes, report: Report) -> Meaning:
     data = values.value(root, (), whole)
     checked = check(File, data, (), values, whole)
     entries = _entries(data, kinds, values, whole)
+    _keep_apart(entries, values)
     if checked:
         _cross_check(checked, values)
     report.settle()
@@ -98,3 +99,14 @@ def _cross_check(file: File, values: Values) -> None:
     for name in file.app.secrets.keys() & file.app.env.keys():
         where = ("app", "secrets", name)
         values.report.add(values.key(where), where, "stands under `app.env` too", "keep one of the two")
+
+
+def _keep_apart(entries: Mapping[str, Entry], values: Values) -> None:
+    """Two targets at one place would take turns in overwriting each other; blocks that have such places name them."""
+    owners: dict[str, str] = {}
+    for entry in entries.values():
+        for place, way in getattr(entry.block, "places", {}).items():
+            if (owner := owners.setdefault(place, entry.name)) != entry.name:
+                where = ("targets", entry.name, *way)
+                hint = "an app is on a host once: a file of its own, with another `app.name`, puts a second one beside it"
+                values.report.add(values.place(where), where, f"`{owner}` has this host, too", hint)

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,6 +135,16 @@ def test_one_snapshot_where_nothing_is_deployed_is_unknown(monkeypatch: pytest.M
     result = typed("monitor --once", made(None))
     assert result.exit_code == 3
     assert "[??] fake unknown" in result.stdout
+
+
+@pytest.mark.parametrize(("worker", "state", "code"), [("up", "healthy", 0), ("crashed", "down", 2)])
+def test_one_snapshot_of_what_nobody_here_can_ask_is_what_the_workers_say(worker: Any, state: str, code: int) -> None:
+    target = made("http://10.0.0.5", Worker(name="chat-1", host="", state=worker))
+    target.state = replace(target.state, unseen="`web1` is reached through another host")
+    result = typed("monitor --once --json", target)
+    said = json.loads(result.stdout)
+    jsonschema.validate(said, SCHEMA)
+    assert (result.exit_code, said["state"]) == (code, state)
 
 
 def test_the_worst_of_several_targets_decides() -> None:

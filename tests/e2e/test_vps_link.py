@@ -1,8 +1,9 @@
-"""Watching a server of one's own over a slow link that breaks: logs, workers, one-off commands, and what a look costs."""
+"""A server of one's own over a slow link that breaks, and under names of ssh_config: what a look costs, logs, commands."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.yard import Yard
+from tests.e2e.yard import Yard, harm
+from tests.needs import need
 from tests.rig.host import Host
 from tests.rig.link import Link
 from tests.rig.mirror import Mirror
@@ -85,3 +87,66 @@ def test_workers_and_one_off_commands(far: Far) -> None:
     done = far.chatops("run", "vps", "--", "node", "-e", "console.log(process.env.RELEASE, process.getuid() > 0)")
     assert done.stdout.split()[1:] == ["true"]
     assert far.chatops("run", "vps", "--", "sh", "-c", "exit 9", code=9).stdout == ""
+
+
+SSH_CONFIG = """\
+Host *
+  User root
+  IdentityFile {identity}
+  UserKnownHostsFile {folder}/known
+Host outer
+  HostName {address}
+  Port {port}
+Host inner
+  HostName inner.lan
+  ProxyJump outer
+"""
+
+
+@pytest.fixture
+def aliased(far: Far, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
+    """The same, where `ssh` knows the host as `outer`, and as `inner` under a name that only the host itself can resolve."""
+    host, program = far.host, far.folder / "bin" / "ssh"
+    config = SSH_CONFIG.format(identity=host.identity, folder=far.folder, address=host.address, port=host.port)
+    (far.folder / "ssh_config").write_text(config)
+    (far.folder / "known").write_text(host.known_hosts)
+    program.parent.mkdir(exist_ok=True)
+    real = need("ssh", "openssh-client")
+    program.write_text(f'#!/bin/sh\nexec {real} -F {shlex.quote(str(far.folder / "ssh_config"))} "$@"\n')
+    program.chmod(0o755)
+    host.run("grep -q inner.lan /etc/hosts || echo 127.0.0.1 inner.lan >>/etc/hosts")
+    monkeypatch.setitem(far.env, "PATH", f"{program.parent}:{far.env['PATH']}")
+    yield far
+    monkeypatch.undo()
+    far.configure()
+
+
+def known_as(far: Far, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the file name the host by nothing but an alias."""
+    monkeypatch.setattr(far, "entry", lambda host: {"address": name, "host_key": host.host_key})
+    far.configure()
+    far.change(f"to {name}")
+
+
+def test_a_host_that_only_ssh_config_knows(aliased: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    known_as(aliased, "outer", monkeypatch)
+    finished = aliased.deploy()
+    assert harm(finished) == {}
+    assert aliased.json("status", "vps")["url"] == f"http://{aliased.host.address}"
+    assert aliased.health()["release"] == finished["release"]
+
+
+def test_a_host_behind_another_one_proves_itself(aliased: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    known_as(aliased, "inner", monkeypatch)
+    why = "`inner` is reached through another host, and http://inner.lan/health can't be asked from here"
+    said = aliased.chatops("deploy", "vps", "--yes").stderr
+    assert said.count(why) == 1
+    assert "requests failed" not in said
+    status = aliased.json("status", "vps")
+    assert (status["url"], status["state"], status["health"], status["unseen"]) == ("http://inner.lan", "healthy", None, why)
+    assert aliased.health()["release"] == status["release"]["id"]
+    assert why in aliased.chatops("probe", "vps", code=3).stderr
+    aliased.chatops("monitor", "vps", "--once", code=0)
+    back = aliased.events("rollback", "vps", "--yes")[-1]
+    assert (back["ok"], back["impact"]) == (True, None)
+    assert aliased.health()["release"] == back["release"] != status["release"]["id"]

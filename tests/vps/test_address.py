@@ -36,6 +36,13 @@ def test_the_file_says_what_the_block_leaves_out(tmp_path: Path) -> None:
     assert found.known_hosts[:2] == (known, Path(f"{known}2"))
 
 
+def test_names_of_keys_may_hold_what_the_host_is_called(tmp_path: Path) -> None:
+    key = tmp_path / "203.0.113.7_ana_100%"
+    key.touch()
+    config = f"Host chat\n  HostName 203.0.113.7\n  User ana\n  IdentityFile {tmp_path}/%h_%r_100%%\n"
+    assert completed(HostAddress("chat"), config, tmp_path).identities == (key,)
+
+
 def test_a_match_block_counts(tmp_path: Path) -> None:
     config = "Match originalhost chat user root exec true\n  Port 2200\nMatch host other\n  Port 9\n"
     assert completed(HostAddress("chat", "root"), config, tmp_path).place == ("chat", 2200)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach, dial
 from chatops.targets.vps.facts import Questions
-from tests.needs import need
 from tests.rig.blackhole import silent, unreachable
 from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, gone, linked, sshd
@@ -278,25 +276,6 @@ def test_weak_algorithms_are_not_talked_about() -> None:
         assert "share no safe algorithm" in refusal(old.host)
     with sshd("KexAlgorithms diffie-hellman-group14-sha1") as old:
         assert "share no safe algorithm" in refusal(old.host)
-
-
-def test_no_agent_is_lent_to_a_host(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is root there could log in elsewhere with it."""
-    path = tmp_path / "agent"
-    agent = subprocess.Popen([need("ssh-agent", "openssh-client"), "-D", "-a", path], stdout=subprocess.DEVNULL)
-    try:
-        while not path.exists():
-            time.sleep(0.01)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
-
-        async def ask() -> bytes:
-            async with linked(replace(server.host, agent=True)) as link:
-                return (await link.script('echo "<${SSH_AUTH_SOCK-}>"')).out
-
-        assert asyncio.run(ask()) == b"<>\n"
-    finally:
-        agent.terminate()
-        agent.wait()
 
 
 @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff\n" * 999])

@@ -179,10 +179,37 @@ def test_a_bare_host_is_made_ready_first() -> None:
     assert names == ["packages", "account", "node", "pm2", "unit", "rotation", "redis", "postgres", "limits", "site"]
 
 
+@pytest.mark.parametrize("goal", [Deploy(RELEASE), Restart(), Rollback("old")], ids=lambda goal: type(goal).__name__)
+def test_where_nobody_can_look_from_here_the_host_proves_itself(goal: Goal) -> None:
+    found = fleet(BLOCKS["one"])
+    seen = state(found, finished)
+    gates = {unseen: plan(found, replace(seen, unseen=unseen), goal) for unseen in ("", "nobody knows")}
+    switches = {unseen: next(phase for phase in made.phases if phase.name == "switch") for unseen, made in gates.items()}
+    assert [switch.gate.url if switch.gate else None for switch in switches.values()] == ["http://203.0.113.1/health", None]
+    assert all("through" in {step.name for step in switch.steps if step.proves} for switch in switches.values())
+    assert gates["nobody knows"].notices == ("nobody knows: the release is proved on the host itself",)
+
+
+def test_users_find_a_host_under_the_name_that_ssh_config_gives_it() -> None:
+    made = block_of(Block, {"hosts": [{"address": "web1"}]})
+    assert fleets.fleet(APP, made, {}, {}, "203.0.113.7").url == "http://203.0.113.7"
+    assert fleets.fleet(APP, made, {}, {}, "2001:db8::7").url == "http://[2001:db8::7]"
+    assert fleets.fleet(APP, made, {}).url == "http://web1"
+    named = block_of(Block, {"hosts": [{"address": "web1"}], "domain": "chat.example.com"})
+    assert fleets.fleet(APP, named, {}, {}, "203.0.113.7").url == "http://chat.example.com"
+
+
 def test_without_root_a_bare_host_is_refused() -> None:
     found = fleet(BLOCKS["one"])
     with pytest.raises(TargetError, match="needs root for"):
         plan(found, state(found, lambda machine: replace(bare(machine), root=False)), Deploy(RELEASE))
+
+
+def test_without_root_nothing_is_removed() -> None:
+    found = fleet(BLOCKS["one"])
+    with pytest.raises(TargetError, match="needs root to remove") as caught:
+        plan(found, state(found, lambda machine: replace(finished(machine), root=False)), Remove())
+    assert caught.value.exit_code == 3
 
 
 def on(machine: Machine, run_set: RunSet, version: str | None) -> RunSet:
@@ -517,10 +544,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hosts": [{"address": "a"}, {"address": "a"}]}, "twice"),
     ({"hosts": [{"address": "a"}, {"address": "b"}]}, "roles"),
     ({**THREE, "firewall": False}, "firewall"),
+    ({"hosts": [{"address": "app1", "roles": ["balancer", "app", "data"]}, {**THREE["hosts"][1]}]}, "`app1` is no plain IP"),
+    ({"hosts": [THREE["hosts"][0], {**THREE["hosts"][2], "private": "fe80::1%eth0"}]}, "`fe80::1%eth0` is no plain IP"),
     ({**ONE, "redis": "http://x"}, "redis://"),
     ({"hosts": [{"address": "-oProxyCommand=x"}]}, "pattern"),
     ({"hosts": [{"address": "a", "host_key": "MD5:x"}]}, "pattern"),
 ]
+
+
+def test_hosts_of_a_fleet_may_have_names_beside_their_addresses() -> None:
+    made = block_of(Block, {"hosts": [{**host, "address": f"host{n}"} for n, host in enumerate(THREE["hosts"])]})
+    assert fleets.fleet(APP, made, {}).machines["host1"].peers.apps == ("10.0.0.2", "10.0.0.3")
 
 
 @pytest.mark.parametrize(("block", "words"), REFUSED)

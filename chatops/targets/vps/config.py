@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from chatops.wants import Checked, Wants, block
+from chatops.wants import Checked, Hinted, Wants, block
 
 Role = Literal["balancer", "app", "data"]
 ROLES: tuple[Role, ...] = ("balancer", "app", "data")
@@ -30,6 +32,14 @@ def _store(*schemes: str) -> Checked:
         return text
 
     return Checked(check)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return not (isinstance(address, IPv6Address) and address.scope_id)
 
 
 Address = Annotated[str, Wants(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,252}$")]
@@ -102,8 +112,17 @@ class Block:
         managed = "managed" in {self.redis, self.database}
         if count["balancer"] != 1 or not count["app"] or count["data"] > 1 or (managed and count["data"] != 1):
             raise ValueError("there must be one balancer, one app host or more, and one data host where a store is `managed`")
+        for host in self.hosts:
+            if not _is_ip(inner := host.private or host.address):
+                message = f"`{inner}` is no plain IP address: firewalls and databases of the other hosts let in nothing else"
+                raise Hinted(message, "its IP address, as the other hosts see it, goes under `private`")
         if not self.firewall:
             raise ValueError("several hosts need `firewall: true`: it keeps what is between them from everybody else")
+
+    @property
+    def places(self) -> Mapping[str, tuple[str | int, ...]]:
+        """What no other target of the file may have, and where in the block it stands: an app is on a host once."""
+        return {host.address: ("hosts", number, "address") for number, host in enumerate(self.hosts)}
 
     def roles(self, host: Host) -> tuple[Role, ...]:
         """What a host does; a single one does everything."""

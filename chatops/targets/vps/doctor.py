@@ -134,6 +134,6 @@ def _boot(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
 
 def _domain(machine: Machine, state: VpsState) -> Iterator[Finding]:
     if domain := machine.block.domain:
-        fine = state.resolves
-        message = f"{domain} {'resolves' if fine else 'does not resolve'} from here"
-        yield Finding("domain", "ok" if fine else "warning", message, "" if fine else "its DNS record must name the balancer")
+        fine, hint = not state.unseen, "its DNS record must name the balancer, or what passes requests on to it"
+        message = state.unseen or f"{domain} leads there"
+        yield Finding("domain", "ok" if fine else "warning", message, "" if fine else hint)

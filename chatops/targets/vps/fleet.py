@@ -20,21 +20,31 @@ LAST_SCRIPT = "through.cjs"
 """Scripts arrive in the order of their names: where this one is, all are."""
 
 
-def fleet(app: App, block: Block, nodes: Mapping[str, Node], hosts: Mapping[str, HostFacts] | None = None) -> Fleet:
-    """Every machine; one without a known Node gets the version that the block names. `hosts`: what was seen there."""
+def fleet(
+    app: App, block: Block, nodes: Mapping[str, Node], hosts: Mapping[str, HostFacts] | None = None, hostname: str = ""
+) -> Fleet:
+    """Every machine; one without a known Node gets the version that the block names. `hosts`: what was seen there.
+
+    `hostname`: the balancer's, where its address is a name of the operator's own.
+    """
     given = {host.address: nodes.get(host.address, Node(block.node)) for host in block.hosts}
     machines = {host.address: _machine(app, block, host, given[host.address]) for host in block.hosts}
     for address, facts in (hosts or {}).items():
         equipped = machines[address].scripts / LAST_SCRIPT in facts.markers
         machines[address] = replace(machines[address], equipped=equipped)
-    return Fleet(machines, url(block), who())
+    return Fleet(machines, url(block, hostname), who())
 
 
-def url(block: Block) -> str:
+def balancer(block: Block) -> Host:
+    """The host that users meet."""
+    return next(host for host in block.hosts if "balancer" in block.roles(host))
+
+
+def url(block: Block, hostname: str = "") -> str:
     """Where users find the app."""
     if block.domain:
         return f"{'https' if block.tls else 'http'}://{block.domain}"
-    address = next(host.address for host in block.hosts if "balancer" in block.roles(host))
+    address = hostname or balancer(block).address
     return f"http://[{address}]" if ":" in address else f"http://{address}"
 
 
@@ -101,8 +111,10 @@ def releases(apps: Sequence[HostFacts]) -> tuple[KeptRelease, ...]:
     return tuple(sorted(shown, key=lambda kept: kept.created or 0, reverse=True))
 
 
-def notices(apps: Sequence[HostFacts], unreachable: Mapping[str, str], current: str | None) -> Iterator[str]:
-    """What keeps the fleet from being whole."""
+def notices(apps: Sequence[HostFacts], unreachable: Mapping[str, str], current: str | None, astray: str = "") -> Iterator[str]:
+    """What keeps the fleet from being whole; `astray`: why the domain does not lead there."""
+    if current and astray:
+        yield astray
     for address, reason in unreachable.items():
         yield f"{address} is out of reach: {reason}"
     for facts in apps:

@@ -7,9 +7,9 @@ from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from chatops import rollout
-from chatops.errors import ConfigError, StepFailed, TargetError
+from chatops.errors import StepFailed, TargetError
 from chatops.frozen import frozen
-from chatops.goals import Deploy, Goal, Phase, Plan, Remove, Rollback, Scale, Step, after
+from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Remove, Rollback, Scale, Step, after
 from chatops.model import Environment, State
 from chatops.program import ShellStep
 from chatops.redact import Secret
@@ -30,11 +30,10 @@ ORDER = ("provision", "firewall", "prepare", "switch", "settle")
 
 @frozen(kw_only=True)
 class VpsState(State):
-    """What was seen on each host that answered, what is wrong with the others, and whether users find the domain."""
+    """What was seen on each host that answered, and what is wrong with the others."""
 
     hosts: Mapping[str, HostFacts] = field(default_factory=dict)
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    resolves: bool = True
     mirror: str = ""
     """Why no Node.js could be found for a host that has none."""
 
@@ -123,8 +122,8 @@ def _notices(fleet: Fleet, state: VpsState, goal: Goal) -> Iterator[str]:
         if facts.memory_free < (needed := memory_needed(machine)):
             free = f"{facts.memory_free // 1024**2} MiB of memory free"
             yield f"{facts.host} has {free}, about {needed // 1024**2} MiB are needed: old and new workers run side by side"
-    if not state.resolves and not isinstance(goal, Remove):
-        yield f"{fleet.url} does not resolve from here yet: it is proved on the host itself"
+    if state.unseen and not isinstance(goal, Remove):
+        yield f"{state.unseen}: the release is proved on the host itself"
 
 
 def _moved(fleet: Fleet, state: VpsState) -> Iterator[str]:
@@ -211,7 +210,7 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
     idle = {address for address, one in rollouts.items() if all(step.reason == "skip" for step in _steps(one))}
     several, phases = len(fleet.machines) > 1, list[Phase]()
     releases = {one.release for one in rollouts.values()}
-    common = next(iter(releases)) if len(releases) == 1 else None  # hosts that go back each to its own answer as any of them
+    common = next(iter(releases)) if len(releases) == 1 else None  # each host may go back to its own
     for name in ("prepare", "switch", "settle"):
         steps: list[Step] = []
         gate = None
@@ -221,14 +220,15 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
             for phase in one.phases:
                 if phase.name == name:
                     steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
-                    gate = (
-                        replace(phase.gate, authority=state.authority, release=common)
-                        if phase.gate and state.resolves
-                        else None
-                    )
+                    gate = _outside(phase, state, common)
         if steps:
             phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
     return tuple(phases)
+
+
+def _outside(phase: Phase, state: VpsState, release: str | None) -> Gate | None:
+    """The gate from here, as users meet the app, where they can be followed."""
+    return replace(phase.gate, authority=state.authority, release=release) if phase.gate and not state.unseen else None
 
 
 def _steps(one: rollout.Rollout) -> Iterator[Step]:
@@ -253,6 +253,7 @@ def _remove(fleet: Fleet, state: VpsState, goal: Remove) -> tuple[Phase, ...]:
     for machine, facts in fleet.seen(state):
         if facts.stamps or facts.app_user:
             if not facts.root:
-                raise ConfigError(f"`{machine.host.address}` needs root to remove the app", "log in as root")
+                hint = "log in as root, or give the user sudo without a password"
+                raise TargetError(f"`{machine.host.address}` needs root to remove the app", hint)
             steps += purge.purge(machine) if goal.purge else purge.remove(machine)
     return (Phase("settle", tuple(steps)),) if steps else ()

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, Notice, plain, rfc3339
-from chatops.goals import Deploy, Goal, Phase, Plan, Remove
+from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Remove
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
 from chatops.targets.base import Finding
 from chatops.targets.vps import fleet as fleets
-from chatops.targets.vps.client import mirror, once, supply
-from chatops.targets.vps.client.address import HostAddress
+from chatops.targets.vps.client import mirror, once, outside, supply
+from chatops.targets.vps.client.address import written
 from chatops.targets.vps.client.carry import Carrier
 from chatops.targets.vps.client.fleet import together
 from chatops.targets.vps.client.keys import Refused, on_terminal
 from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach, dial
 from chatops.targets.vps.client.sampler import Sampler, sampled
-from chatops.targets.vps.config import Block, Host
+from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text, waves
@@ -47,7 +47,7 @@ class VpsTarget:
         self._app = app
         self._folder = folder
         ask = on_terminal()
-        self._reaches = {host.address: Reach(_address(host, folder), ask) for host in block.hosts}
+        self._reaches = {host.address: Reach(written(host, folder), ask) for host in block.hosts}
         self._carriers: dict[str, Carrier] = {}
         self._samplers: list[Sampler] = []
         self._left: dict[str, dict[str, str]] = {}
@@ -83,25 +83,29 @@ class VpsTarget:
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
-        self._fleet = fleets.fleet(self._app, self._block, nodes, hosts)
+        front = self._reaches[fleets.balancer(self._block).address].host
+        self._fleet = fleets.fleet(self._app, self._block, nodes, hosts, front.hostname)
         apps = [
             facts for machine, facts in self._fleet.seen(VpsState(target="", kind="", hosts=hosts)) if "app" in machine.roles
         ]
         releases = fleets.releases(apps)
         current = next((kept.id for kept in releases if kept.state == "current"), None)
         serving = any(facts.there.live for facts in apps)
+        authority = supply.authority(self._block, self._folder)
+        gate = Gate(url=f"{self._fleet.url}{self._app.health}", release=current, authority=authority)
+        unseen = await outside.unseen(gate, self._block.domain, front)
         return VpsState(
             target=self.name,
             kind=self.kind,
             url=self._fleet.url if serving else None,
-            authority=supply.authority(self._block, self._folder),
+            unseen=unseen,
+            authority=authority,
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
-            notices=tuple(fleets.notices(apps, unreachable, current)),
+            notices=tuple(fleets.notices(apps, unreachable, current, unseen if self._block.domain else "")),
             hosts=hosts,
             unreachable=unreachable,
-            resolves=not self._block.domain or await supply.resolves(self._block.domain),
             mirror=missing,
         )
 
@@ -132,7 +136,7 @@ class VpsTarget:
                         yield event
             if phase.name == "firewall":
                 hosts = (self._fleet.machines[one].host for one in made)
-                await supply.confirm([Reach(_address(host, self._folder)) for host in hosts], self._fleet)
+                await supply.confirm([Reach(written(host, self._folder)) for host in hosts], self._fleet)
             if phase == plan.phases[-1]:
                 await self._release()
                 if isinstance(plan.goal, Remove) and plan.goal.purge:
@@ -242,8 +246,3 @@ class VpsTarget:
         await self._release()
         await asyncio.gather(*(sampler.close() for sampler in self._samplers), return_exceptions=True)
         await asyncio.gather(*(reach.close() for reach in self._reaches.values()), return_exceptions=True)
-
-
-def _address(host: Host, folder: Path) -> HostAddress:
-    identity = Path(host.identity).expanduser() if host.identity else None
-    return HostAddress(host.address, host.user, host.port, folder / identity if identity else None, host.pins)

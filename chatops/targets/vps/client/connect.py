@@ -11,7 +11,7 @@ import random
 import socket
 import subprocess
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fabric import Config, Connection
@@ -19,7 +19,7 @@ from fabric import Config, Connection
 from chatops.limits import LIMITS
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.keys import KINDS, HostKey, Known, judge
-from chatops.targets.vps.client.login import Login
+from chatops.targets.vps.client.login import Login, SilentAgent
 
 WEAK = {
     "ciphers": ["aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"],
@@ -39,11 +39,15 @@ class Dial:
     without: frozenset[str] = frozenset()
     stream: socket.socket | None = None
     proxy: subprocess.Popen[bytes] | None = None
+    login: Login = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.login = Login(self.host)
 
     def make(self) -> Any:
         """A Fabric Connection, logged in. Blocks. Raises Refused, and what the library raises."""
         self.stream = self._through(self.host.proxy) if self.host.proxy else _direct(self.host)
-        connection = _factory(self.host, self.stream, _algorithms(self.known, self.without))
+        connection = _factory(self.login, self.stream, _algorithms(self.known, self.without))
         connection.client.set_missing_host_key_policy(_Policy(lambda key: judge(self.host, self.known, key)))
         connection.open()
         return connection
@@ -60,11 +64,17 @@ class Dial:
 
     def abort(self) -> None:
         """Breaks the connection; every read and write on it returns. Does not block."""
+        self.login.agent.abort()
         if self.stream is not None:
             _hang_up(self.stream)
         if self.proxy is not None:
             self.proxy.terminate()
             self.proxy.poll()
+
+    def fault(self, error: Exception) -> Exception:
+        """What was really the matter: a host is not to blame for the time that the agent took."""
+        agent = self.login.agent
+        return SilentAgent(agent.path) if agent.silent and isinstance(error, TimeoutError) else error
 
 
 def _direct(host: HostAddress) -> socket.socket:
@@ -99,14 +109,14 @@ class _Policy:
         self._judge(HostKey(key.get_name(), key.get_base64()))
 
 
-def _factory(host: HostAddress, stream: socket.socket, off: dict[str, list[str]]) -> Any:
+def _factory(login: Login, stream: socket.socket, off: dict[str, list[str]]) -> Any:
     """Fabric with everything decided here: no ssh_config of its own, no forwarding, no search for keys, deadlines."""
     library = logging.getLogger("paramiko")
     library.handlers, library.propagate = [logging.NullHandler()], False  # its threads print tracebacks otherwise
-    name, port = host.place
+    name, port = login.host.place
     settings = {
         "sock": stream,
-        "auth_strategy": Login(host),
+        "auth_strategy": login,
         "banner_timeout": LAST,
         "auth_timeout": LAST,
         "channel_timeout": LIMITS.connect,
@@ -115,7 +125,7 @@ def _factory(host: HostAddress, stream: socket.socket, off: dict[str, list[str]]
     config = Config(overrides={"load_ssh_configs": False}, lazy=True)
     return Connection(
         name,
-        user=host.login,
+        user=login.host.login,
         port=port,
         config=config,
         forward_agent=False,

@@ -12,12 +12,14 @@ from chatops.errors import TargetError
 from chatops.limits import LIMITS
 from chatops.sanitize import sanitize
 from chatops.targets.vps.client.address import HostAddress
+from chatops.targets.vps.client.login import HungUp, OnlyPublic, SilentAgent
 
 ERRORS = (paramiko.SSHException, OSError, EOFError)
 """Everything that can come out of the library on purpose; the rest are bugs."""
 SHED = (EOFError, ConnectionResetError, BrokenPipeError)
 """A busy sshd drops connections at random while it greets (sshd_config(5), MaxStartups): worth another try."""
 
+_WHICH = "say which one fits with `identity`, or with IdentityFile and IdentitiesOnly in ssh_config"
 Told = Callable[[HostAddress, Exception], tuple[str, str]]
 
 
@@ -39,6 +41,20 @@ def _silent(host: HostAddress, error: Exception) -> tuple[str, str]:
 
 def _passphrase(host: HostAddress, error: Exception) -> tuple[str, str]:
     return f"`{sanitize(str(error))}` can't be used without its passphrase", "`ssh-add` hands the key to the agent"
+
+
+def _only_public(host: HostAddress, error: Exception) -> tuple[str, str]:
+    hint = "`ssh-add -L` lists what the agent has; `identity`, or IdentityFile in ssh_config, names the key"
+    return f"`{sanitize(str(error))}` has no private half, and the agent does not have it", hint
+
+
+def _silent_agent(host: HostAddress, error: Exception) -> tuple[str, str]:
+    hint = "does it wait for a touch or a password? `identity` names a key file that needs no agent"
+    return f"the SSH agent at `{sanitize(str(error))}` does not answer", hint
+
+
+def _hung_up(host: HostAddress, error: Exception) -> tuple[str, str]:
+    return f"`{host.address}` refused {error} keys of `{host.login}` and hung up: too many were tried", _WHICH
 
 
 def _refused(host: HostAddress, error: Exception) -> tuple[str, str]:
@@ -76,8 +92,11 @@ def _other(host: HostAddress, error: Exception) -> tuple[str, str]:
 _TABLE: tuple[tuple[type[Exception], Told], ...] = (
     (socket.gaierror, _unresolved),
     (ConnectionRefusedError, _closed),
+    (SilentAgent, _silent_agent),
     (TimeoutError, _silent),
     (paramiko.PasswordRequiredException, _passphrase),
+    (HungUp, _hung_up),
+    (OnlyPublic, _only_public),
     (paramiko.AuthenticationException, _refused),
     (ssh_exception.IncompatiblePeer, _incompatible),
     (paramiko.ChannelException, _no_session),

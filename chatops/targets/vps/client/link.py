@@ -99,7 +99,7 @@ class Link:
                         raise
                     await asyncio.sleep(connect.pause(tries))
         except faults.ERRORS as error:
-            raise faults.told(host, error) from None
+            raise faults.told(host, dial.fault(error)) from None
         raise AssertionError("a dial ends in a link or an error")
 
     # ------------------------------------------------------------ is it still there?

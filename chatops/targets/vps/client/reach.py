@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chatops.errors import TargetError
-from chatops.targets.vps.client.address import HostAddress
+from chatops.targets.vps.client.address import HostAddress, resolve
 from chatops.targets.vps.client.keys import Ask
 from chatops.targets.vps.client.link import Link
 
@@ -16,7 +16,7 @@ AT_ONCE = 20
 
 
 class Reach:
-    """A host whose link is there when it is asked for."""
+    """A host whose link is there when it is asked for; `host` is complete (`resolve`) once it was."""
 
     def __init__(self, host: HostAddress, ask: Ask | None = None, folder: Path | None = None) -> None:
         self.host = host
@@ -30,6 +30,7 @@ class Reach:
         async with self._turn:
             if self._link is None or not self._link.alive:
                 await self._hang_up()
+                self.host = self.host if self.host.hostname else await resolve(self.host)
                 self._link = await Link.open(self.host, self._ask, self._folder)
             return self._link
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -112,15 +111,6 @@ async def forget(reaches: Reaches, fleet: Fleet) -> None:
         )
 
     await asyncio.gather(*(one(machine) for machine in fleet.machines.values()), return_exceptions=True)
-
-
-async def resolves(domain: str) -> bool:
-    """Whether the domain has an address, as this machine sees it."""
-    try:
-        async with asyncio.timeout(2):
-            return bool(await asyncio.get_running_loop().getaddrinfo(domain, 443, type=socket.SOCK_STREAM))
-    except (OSError, TimeoutError):
-        return False
 
 
 async def confirm(reaches: Sequence[Reach], fleet: Fleet) -> None:

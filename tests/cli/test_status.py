@@ -1,0 +1,45 @@
+"""The word that `chatops status` finds for a target, and what it says of one that nobody here can ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatops.cli.status import text, verdict
+from chatops.events import HealthSample
+from chatops.model import KeptRelease, State, Worker
+
+BEHIND = "`web1` is reached through another host, and http://10.0.0.5/health can't be asked from here"
+
+
+def state(*workers: str, unseen: str = "", notices: tuple[str, ...] = ()) -> State:
+    crew = tuple(Worker(f"chat-{number}", "web1", word, release="r1") for number, word in enumerate(workers))  # type: ignore[arg-type]
+    kept = (KeptRelease("r1", "current"),)
+    more: dict[str, Any] = {"releases": kept, "workers": crew, "unseen": unseen, "notices": notices}
+    return State(target="vps", kind="vps", url="http://10.0.0.5", **more)
+
+
+def sample(ok: bool) -> HealthSample:
+    return HealthSample(time=1.0, target="vps", ok=ok, status=200 if ok else 0, latency_ms=1.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "found", "word"),
+    [
+        (state("up"), sample(True), "healthy"),
+        (state("up"), sample(False), "down"),
+        (state("up"), None, "down"),
+        (state("up", unseen=BEHIND), None, "healthy"),
+        (state("up", "crashed", unseen=BEHIND), None, "degraded"),
+        (state("crashed", unseen=BEHIND), None, "down"),
+        (state(unseen=BEHIND), None, "down"),
+        (state("up", unseen="astray", notices=("astray",)), None, "degraded"),
+    ],
+)
+def test_the_word(seen: State, found: HealthSample | None, word: str) -> None:
+    assert verdict(seen, found) == word
+
+
+def test_that_nobody_asked_is_said() -> None:
+    assert f"health    not asked: {BEHIND}" in text(state("up", unseen=BEHIND), None)
