@@ -27,7 +27,7 @@ from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
 from chatops.targets.vps.provision import packages, site
-from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.due import due, shut, stopped, units
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
 from tests.needs import need
@@ -78,11 +78,10 @@ def finished(machine: Machine) -> HostFacts:
     """A host on which everything was applied and runs."""
     secure = machine.block.tls is not None and "balancer" in machine.roles
     stamps = {step.name: step.digest for step in (*due(machine, bare(machine)), *shut(machine, bare(machine)))}
-    units = (f"pm2-{machine.name}.service", f"redis-server@{machine.name}.service", "nginx.service")
     return replace(
         bare(machine),
         stamps=stamps,
-        units=dict.fromkeys(units, Unit("active", "enabled")),
+        units={unit.replace("*", "15-main"): Unit("active", "enabled") for unit in units(machine)},
         packages=dict.fromkeys(packages.wanted(machine), "1"),
         runtimes=(NODE.version,),
         app_user=True,
@@ -233,6 +232,42 @@ def test_what_broke_since_is_mended(step: str) -> None:
     machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
     assert due(machine, finished(machine)) == ()
     assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
+
+
+UNITS = {
+    "postgresql.service": ("postgres", "postgresql"),
+    "postgresql@15-main.service": ("postgres", "postgresql"),
+    "redis-server@my-chat.service": ("redis", "redis-server"),
+    "certbot.timer": ("certificate", "certbot"),
+    "nginx.service": ("site", "nginx"),
+}
+GONE = [Unit("inactive", "enabled"), Unit("failed", "enabled"), None]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("how", [*GONE, Unit("active", "disabled")], ids=["stopped", "failed", "unknown", "off at boot"])
+def test_a_unit_that_does_not_run_is_brought_back_and_told(unit: str, how: Unit | None) -> None:
+    if "@15" in unit and how not in GONE:
+        pytest.skip("what starts at boot is the unit of all clusters")
+    step, name = UNITS[unit]
+    found = fleet(BLOCKS["one with tls"])
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        others = {key: one for key, one in facts.units.items() if key != unit}
+        return replace(facts, units={**others, unit: how} if how else others)
+
+    assert step in {one.name for one in plan(found, state(found, look), Deploy(RELEASE)).phases[0].steps}
+    said = {one.name.partition(" ")[2]: one.status for one in findings(found, state(found, look))}
+    assert said[name] == "error"
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_only_what_a_host_is_for_has_to_run_there(name: str) -> None:
+    """A host without stores, or without TLS, may have anybody's PostgreSQL, Redis and certbot, which are left alone."""
+    for machine in fleet(BLOCKS[name]).machines.values():
+        steps = {step.name for step in due(machine, bare(machine))}
+        assert {units(machine)[unit] for unit in stopped(machine, bare(machine))} == steps & set(units(machine).values())
 
 
 def test_nginx_learns_of_many_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:

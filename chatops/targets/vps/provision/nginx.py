@@ -50,7 +50,7 @@ cp "$stage/${{site##*/}}" "$site.new"
 chmod 644 "$site.new"
 if [ -e "$site" ]; then cp -p "$site" "$stage/before"; fi
 mv -f "$site.new" "$site"
-reload() {{ systemctl reload-or-restart nginx 9>&-; }}
+reload() {{ systemctl enable --quiet nginx && systemctl reload-or-restart nginx 9>&-; }}
 if reload; then
   tries=0
   while [ "$tries" -lt 100 ]; do

@@ -69,6 +69,7 @@ def postgres(machine: Machine) -> RootStep:
 {_keeping(machine)}
 ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 "$@" 9>&-; }}
 cd /
+systemctl enable --quiet postgresql
 systemctl start postgresql 9>&-
 tries=0
 until ask -c 'SELECT 1' >/dev/null 2>&1 || [ "$tries" -ge 100 ]; do
