@@ -74,7 +74,6 @@ def _word(machine: Machine) -> str:
 
 def _head(machine: Machine) -> str:
     word = _word(machine)
-    proto = "$scheme" if machine.alone or "balancer" in machine.roles else "$http_x_forwarded_proto"
     fields = {
         "time": "$time_iso8601", "remote_addr": "$remote_addr", "method": "$request_method", "uri": "$uri", "status": "$status",
         "bytes": "$body_bytes_sent", "request_time": "$request_time", "upstream": "$upstream_addr",
@@ -92,7 +91,8 @@ def _head(machine: Machine) -> str:
         f"map $http_upgrade ${word}_connection {{ default upgrade; '' close; }}",
         "# A header that the app sends itself is left alone.",
         *maps,
-        f"map $host ${word}_proto {{ default {proto}; }}",
+        "# Between hosts of a fleet it is the balancer who knows, also where that one is a host of the app itself.",
+        f"map $server_port ${word}_proto {{ default $scheme; {PRIVATE_PORT} $http_x_forwarded_proto; }}",
         f"log_format {word} escape=json",
         f"{form}\n  '}}';",
         f"limit_conn_zone $binary_remote_addr zone={word}_open:10m;",
@@ -209,6 +209,7 @@ def _health(machine: Machine, upstream: str) -> list[str]:
     inherited = [
         "Host $http_host",
         "X-Forwarded-For $remote_addr",
+        f"X-Forwarded-Proto ${_word(machine)}_proto",
         "X-Request-ID $request_id",
         "Connection close",
         'Authorization ""',
