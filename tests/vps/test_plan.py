@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from chatops import steps
 from chatops.deployed import Deployed, Recipe, SetFacts
-from chatops.errors import StepFailed, TargetError
+from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
 from chatops.install import modules_key
 from chatops.model import App, KeptRelease, Release
@@ -268,6 +268,25 @@ def test_only_what_a_host_is_for_has_to_run_there(name: str) -> None:
     for machine in fleet(BLOCKS[name]).machines.values():
         steps = {step.name for step in due(machine, bare(machine))}
         assert {units(machine)[unit] for unit in stopped(machine, bare(machine))} == steps & set(units(machine).values())
+
+
+TAKEN: list[tuple[str, dict[int, str], str]] = [
+    ("one", {80: "other"}, "port 80 for any host name"),
+    ("three", {8000: "other"}, "port 8000 for any host name"),
+    ("one with tls", {80: "other"}, ""),
+    ("one", {8000: "other"}, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "taken", "words"), TAKEN)
+def test_a_second_app_whose_requests_nginx_could_not_tell_is_refused(name: str, taken: dict[int, str], words: str) -> None:
+    found = fleet(BLOCKS[name])
+    seen = state(found, lambda machine: replace(bare(machine), taken=taken))
+    if not words:
+        assert plan(found, seen, Deploy(RELEASE)).changes
+        return
+    with pytest.raises(ConfigError, match=f"has the app `other` already, which answers on {words}"):
+        plan(found, seen, Deploy(RELEASE))
 
 
 def test_nginx_learns_of_many_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:

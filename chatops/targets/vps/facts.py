@@ -84,6 +84,8 @@ class HostFacts:
     """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
     certificate_left: float | None = None
     """Seconds until the certificate that was asked about ends, negative after that; None where it can't be read."""
+    taken: Mapping[int, str] = field(default_factory=dict)
+    """Ports where another app of ours answers for any host name, each with that app's name."""
     stamps: Mapping[str, str] = field(default_factory=dict)
     """What provisioning applied: step -> digest."""
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)

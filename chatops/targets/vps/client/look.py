@@ -109,6 +109,7 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         units=dict(_units("\n".join(seen.lists.get("units", [])))),
         listening=tuple(_listening(seen.lines("listening"))),
         firewall=_firewall(seen.lines("firewall")),
+        taken={int(number(port)): name for name, ports in seen.under("site").items() for port in ports},
         runtimes=tuple(seen.lines("runtimes")),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         certificate_left=_left("".join(seen.lines("certificate")), now),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from chatops.targets.vps.provision.machine import PRIVATE_PORT, Machine
@@ -21,6 +22,15 @@ _CIPHERS = (
 def path(machine: Machine) -> PurePosixPath:
     """Where nginx finds the site."""
     return PurePosixPath(f"/etc/nginx/conf.d/chatops-{machine.name}.conf")
+
+
+def nameless(machine: Machine) -> Iterator[int]:
+    """The ports on which it takes requests whatever host they name: one app on a host can."""
+    public = machine.alone or "balancer" in machine.roles
+    if public and not machine.block.domain:
+        yield 80
+    if not machine.alone and "app" in machine.roles:
+        yield PRIVATE_PORT
 
 
 def certificates(machine: Machine) -> PurePosixPath:
