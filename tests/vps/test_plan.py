@@ -26,7 +26,7 @@ from chatops.targets.vps.doctor import findings
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
-from chatops.targets.vps.provision import packages, site
+from chatops.targets.vps.provision import firewall, packages, site
 from chatops.targets.vps.provision.due import due, shut, stopped, units
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
@@ -268,6 +268,33 @@ def test_only_what_a_host_is_for_has_to_run_there(name: str) -> None:
     for machine in fleet(BLOCKS[name]).machines.values():
         steps = {step.name for step in due(machine, bare(machine))}
         assert {units(machine)[unit] for unit in stopped(machine, bare(machine))} == steps & set(units(machine).values())
+
+
+NOTED = "allow 80/tcp\nallow from 10.0.0.1 to any port 8000 proto tcp\n"
+SEEN = {"all": NOTED.splitlines(), "more": [*NOTED.splitlines(), "allow 9999/tcp"], "unknown": None, "less": ["allow 80/tcp"]}
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_a_rule_of_the_firewall_that_is_gone_is_put_back_and_told(case: str) -> None:
+    """A login that may not read the rules sees none missing."""
+    found, there = fleet(BLOCKS["three"]), SEEN[case]
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        markers = {**facts.markers, firewall.note(machine): NOTED}
+        return replace(facts, markers=markers, rules=None if there is None else frozenset(there))
+
+    made = plan(found, state(found, look), Deploy(RELEASE))
+    assert ("firewall" in {phase.name for phase in made.phases}) is (case == "less")
+    said = {one.message for one in findings(found, state(found, look)) if one.name.endswith(" firewall")}
+    assert said == ({"`ufw allow from 10.0.0.1 to any port 8000 proto tcp` is gone"} if case == "less" else set())
+
+
+def test_from_which_port_we_came_makes_no_other_firewall() -> None:
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    steps = [firewall.step(machine, port) for port in (0, 22, 2222)]
+    assert len({step.digest for step in steps}) == 1
+    assert "for port in 2222 " in steps[2].action
 
 
 TAKEN: list[tuple[str, dict[int, str], str]] = [

@@ -61,6 +61,8 @@ class HostFacts:
     glibc: str = ""
     user: str = ""
     uid: int = -1
+    port: int = 0
+    """The one of its sshd through which we came in; 0: not known."""
     root: bool = False
     """Whether we may become root without a password."""
     disk_free: int = 0
@@ -78,6 +80,8 @@ class HostFacts:
     """Existing ones of those that were asked for."""
     listening: tuple[Listening, ...] = ()
     firewall: Firewall = "unknown"
+    rules: frozenset[str] | None = None
+    """What ufw lets in: `allow PORT/tcp`, `allow from ADDRESS to any port PORT proto tcp`; None where we may not know."""
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
     daemon_runtime: str = ""

@@ -12,7 +12,7 @@ from chatops.targets.vps import bundle
 from chatops.targets.vps.config import Block, Host, Role
 from chatops.targets.vps.facts import HostFacts, Questions
 from chatops.targets.vps.plan import Fleet
-from chatops.targets.vps.provision import packages, site
+from chatops.targets.vps.provision import firewall, packages, site
 from chatops.targets.vps.provision.due import units
 from chatops.targets.vps.provision.machine import Machine, Node, Peers
 
@@ -77,7 +77,7 @@ def questions(machine: Machine) -> Questions:
         lock=machine.lock,
         packages=packages.wanted(machine),
         units=tuple(units(machine)),
-        markers=(site.path(machine), machine.scripts / LAST_SCRIPT),
+        markers=(site.path(machine), firewall.note(machine), machine.scripts / LAST_SCRIPT),
         certificate=site.certificates(machine) / "fullchain.pem" if machine.secure else None,
     )
 

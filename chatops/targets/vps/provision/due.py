@@ -25,9 +25,15 @@ def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     """The firewall's step, where it is due: it comes last, and by itself."""
     if not machine.block.firewall:
         return ()
-    step = firewall.step(machine)
-    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active"
+    step = firewall.step(machine, facts.port)
+    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active" and not unruled(machine, facts)
     return () if fine else (step,)
+
+
+def unruled(machine: Machine, facts: HostFacts) -> frozenset[str]:
+    """Rules of the app's that ufw has no more, in its words; none where we may not read them."""
+    noted = frozenset(facts.markers.get(firewall.note(machine), "").split("\n")) - {""}
+    return frozenset() if facts.rules is None else noted - facts.rules
 
 
 def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from chatops.shell import words, write
 from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
 
@@ -11,7 +13,7 @@ REDIS_PORT = 6379
 def redis(machine: Machine) -> RootStep:
     """An instance of its own, with a user that may do what apps do; the first free port from 6379 on."""
     name, secret = machine.name, words(secrets(machine) / "REDIS_URL")
-    instance, config = f"redis-server@{name}", f"/etc/redis/redis-{name}.conf"
+    instance, config = f"redis-server@{name}", redis_config(machine)
     hosts = words("127.0.0.1", *([] if machine.alone else [machine.peers.data]))
     action = f"""\
 config={words(config)}
@@ -57,6 +59,11 @@ systemctl enable --quiet {instance}
 [ -z "${{changed-}}" ] || systemctl restart {instance} 9>&-
 systemctl start {instance} 9>&-"""
     return machine.step("redis", f"run Redis for {name}", action)
+
+
+def redis_config(machine: Machine) -> PurePosixPath:
+    """The file of the app's instance, which knows its port."""
+    return PurePosixPath(f"/etc/redis/redis-{machine.name}.conf")
 
 
 def postgres(machine: Machine) -> RootStep:
