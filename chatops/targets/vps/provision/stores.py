@@ -98,7 +98,7 @@ def _remote(machine: Machine, secret: str) -> str:
     """For the app hosts alone, each by its address; the firewall says the same."""
     name, clients = machine.name, machine.peers.apps
     rules = "\n".join(f"host {name} {name} {_network(client)} scram-sha-256" for client in clients)
-    mark = f"# chatops {name}"
+    begin, end = f"{mark(machine)} begin", f"{mark(machine)} end"
     return f"""\
 as_keeper test -s {secret} || {{
   password=$(fresh)
@@ -108,8 +108,8 @@ as_keeper test -s {secret} || {{
 folder=$(ask -c 'SHOW config_file')
 folder=${{folder%/*}}
 hba=$folder/pg_hba.conf
-sed {words(f"/^{mark} begin/,/^{mark} end/d")} "$hba" >"$hba.new"
-printf '%s\\n' {words(f"{mark} begin", rules, f"{mark} end")} >>"$hba.new"
+sed {words(f"/^{begin}/,/^{end}/d")} "$hba" >"$hba.new"
+printf '%s\\n' {words(begin, rules, end)} >>"$hba.new"
 chown postgres:postgres "$hba.new"
 chmod 640 "$hba.new"
 mv -f "$hba.new" "$hba"
@@ -121,6 +121,11 @@ cmp -s /etc/postgresql/chatops-listen.conf "$folder/conf.d/chatops.conf" || {{
 }}
 rm -f /etc/postgresql/chatops-listen.conf
 ask -c 'SELECT pg_reload_conf()' >/dev/null"""
+
+
+def mark(machine: Machine) -> str:
+    """How lines of ours in PostgreSQL's list of clients begin and end."""
+    return f"# chatops {machine.name}"
 
 
 def secrets(machine: Machine):  # type: ignore[no-untyped-def]
