@@ -107,12 +107,13 @@ def test_a_fleet_opens_what_it_uses_and_shuts_what_it_used(kept_yard: Yard) -> N
 
     moved = member("talk", "10.0.0.9")
     host.run("ufw allow from 10.0.0.77 to any port 8000 proto tcp")
-    put(moved, 6380, "true")
+    put(moved, 6380, f"touch {moved.stamps}/firewall")
     assert opened(host) == other | {"10.0.0.9 8000", "10.0.0.2 6380", "10.0.0.77 8000"}
     assert host.run("systemctl is-active chatops-firewall-talk.timer").out == "active\n"
     host.run("systemctl stop chatops-firewall-talk.timer; systemctl start chatops-firewall-talk.service")
     assert opened(host) == other | mine | {"10.0.0.1 8000", "10.0.0.77 8000"}
     assert active(host)
+    assert host.run(f"ls {moved.stamps}").out == "", "the next deploy does it again"
 
     host.run("rm -r /var/lib/chatops/other /var/lib/chatops/talk /etc/redis/redis-other.conf /etc/redis/redis-talk.conf")
     host.run(f"{firewall.swept(moved)}\nufw delete allow from 10.0.0.77 to any port 8000 proto tcp")

@@ -79,6 +79,7 @@ RULES = """\
 ### tuple ### allow tcp 8000 0.0.0.0/0 any 10.0.0.1 in comment=636861746f7073
 ### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in
 ### tuple ### deny tcp 81 0.0.0.0/0 any 0.0.0.0/0 in
+### tuple ### allow tcp 82 0.0.0.0/0 any 0.0.0.0/0 in_eth1
 ### tuple ### allow udp 53 0.0.0.0/0 any 0.0.0.0/0 in
 ### tuple ### allow tcp 5432 0.0.0.0/0 any 10.0.0.0/8 in
 ### tuple ### allow tcp 8000 ::/0 any 2001:db8::1 in

@@ -290,6 +290,15 @@ def test_a_rule_of_the_firewall_that_is_gone_is_put_back_and_told(case: str) -> 
     assert said == ({"`ufw allow from 10.0.0.1 to any port 8000 proto tcp` is gone"} if case == "less" else set())
 
 
+def test_a_firewall_that_was_switched_off_is_told_and_put_up_again() -> None:
+    """Where it was up once: on a new host it is not missed."""
+    found = fleet(BLOCKS["one"])
+    for look, told in ((finished, ["ufw is off"]), (bare, [])):
+        seen = state(found, lambda machine, look=look: replace(look(machine), firewall="inactive"))
+        assert "firewall" in {phase.name for phase in plan(found, seen, Deploy(RELEASE)).phases}
+        assert [one.message for one in findings(found, seen) if one.name.endswith(" firewall")] == told
+
+
 def test_from_which_port_we_came_makes_no_other_firewall() -> None:
     machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
     steps = [firewall.step(machine, port) for port in (0, 22, 2222)]

@@ -50,7 +50,7 @@ say firewall
 if [ -e /etc/ufw/ufw.conf ]; then grep -s '^ENABLED=' /etc/ufw/ufw.conf || echo ENABLED=unknown; else echo ENABLED=absent; fi
 # What `ufw show added` says takes Python to start.
 [ ! -r /etc/ufw/user.rules ] || { say rules; awk '
-  /^### tuple ### allow tcp [0-9]+ [^ ]+ any [^ ]+ in/ {
+  /^### tuple ### allow tcp [0-9]+ [^ ]+ any [^ ]+ in( |$)/ {
     print "allow " ($9 ~ /\/0$/ ? $6 "/tcp" : "from " $9 " to any port " $6 " proto tcp")
   }' /etc/ufw/user.rules /etc/ufw/user6.rules; }
 for file in /etc/nginx/conf.d/chatops-*.conf; do

@@ -134,7 +134,8 @@ sync -f {file}"""
 
 
 def _text(machine: Machine) -> str:
-    undo = f"ufw --force disable && cp -p {words(machine.store / 'ufw')}/* /etc/ufw/ && ufw reload && {_away(machine)}"
+    before, stamp = machine.store / "ufw", machine.stamps / "firewall"
+    undo = f"rm -f {words(stamp)} && ufw --force disable && cp -p {words(before)}/* /etc/ufw/ && ufw reload && {_away(machine)}"
     return f"""\
 # chatops: takes back what was done to the firewall and nobody has confirmed. Written by `chatops deploy`, gone when confirmed.
 [Unit]
