@@ -19,6 +19,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 SITE = "server { listen 8081; location / { return 200 theirs; } }"
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"
 OURS = "find / -xdev -name '*chatops*' -o -path '/srv/chat*'"
+CONTROL = """\
+Package: theirs
+Version: 1
+Architecture: all
+Maintainer: A <a@example.com>
+Description: needs what came with the app
+Depends: redis-tools
+"""
 VOLATILE = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/ld.so.cache")
 
 
@@ -66,17 +74,20 @@ def test_what_somebody_has_put_there_since_stays(yard: Yard) -> None:
     host = yard.host
     host.run(f"echo '{SITE}' >/etc/nginx/conf.d/theirs.conf && systemctl reload nginx && ufw allow 8081/tcp")
     host.run("cd / && runuser -u postgres -- createdb theirs")
+    host.run("mkdir -p /opt/theirs/DEBIAN")
+    host.write("/opt/theirs/DEBIAN/control", CONTROL)
+    host.run("dpkg-deb --build /opt/theirs /opt/theirs.deb && dpkg -i /opt/theirs.deb")
     said = yard.chatops("remove", "vps", "--yes", "--purge").stderr
     assert says(host, 8081) == "theirs"
     assert "theirs" in host.run("cd / && runuser -u postgres -- psql -qtAX -c 'SELECT datname FROM pg_database'").out
     rules = {line.partition(" comment")[0] for line in host.run("ufw show added").out.splitlines()[1:]}
     assert rules == {"ufw allow 22/tcp", "ufw allow 8081/tcp"}
-    assert {name for name in ("nginx", "postgresql", "ufw", "redis-server") if f"{name} stays" in said} == {
-        "nginx",
-        "postgresql",
-        "ufw",
-    }
+    told = {line.split()[1] for line in said.splitlines() if "stays: others use it" in line}
+    assert told == {"nginx", "postgresql", "ufw"}
     assert host.run("command -v redis-server", check=False).code != 0
+    assert host.run("command -v redis-cli && dpkg-query -W -f '${db:Status-Status}' theirs").out.endswith("installed")
+    [left] = [line for line in said.splitlines() if "what other packages need stays" in line]
+    assert "redis-tools" in left
     assert host.run(OURS).out == ""
 
 

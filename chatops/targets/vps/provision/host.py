@@ -97,4 +97,7 @@ _PACKAGES = f"""\
     # shellcheck disable=SC2086  # several words
     DEBIAN_FRONTEND=noninteractive dpkg --purge $gone >/dev/null 2>&1 9>&- || :
     [ -z "$(dpkg --audit)" ] || {{ dpkg --audit; exit 1; }}
+    # shellcheck disable=SC2086
+    left=$(dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' $gone 2>/dev/null | sed -n 's/^installed //p' | tr '\n' ' ')
+    [ -z "$left" ] || tell "what other packages need stays, too: ${{left% }}"
   fi"""
