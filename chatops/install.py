@@ -39,13 +39,22 @@ def modules(site: Site, release: Release, known: Iterable[str]) -> Iterator[Shel
     installed, tree = site.layout.modules(modules_key(site, release.lock)), words(site.layout.release(release.id))
     folder = words(installed)
     text = f"{_swept(installed.parent, shared=site.layout.cache is not None)}\n{_fresh(f'{folder}.$$')}\n"
+    text += f"{_FETCHED.format(lock=f'{tree}/package-lock.json')}\n"
     text += f"cp {tree}/package.json {tree}/package-lock.json {folder}.$$.new/\n"
+    text += f"[ ! -e {tree}/.npmrc ] || cp {tree}/.npmrc {folder}.$$.new/\n"
     text += f"{_npm_ci(f'{folder}.$$.new')}\nmkdir -p {folder}.$$.new/node_modules\n"
     text += f"[ -d {folder} ] || mv {folder}.$$.new {folder}"
     if installed.name not in known:
         yield step("modules", "install dependencies (npm ci)", text, f"[ -d {folder} ]", "create", limit=600)
     link = f"rm -rf {tree}/node_modules\nln -s {folder}/node_modules {tree}/node_modules"
     yield step("link", "link the dependencies", link, f"[ -e {tree}/node_modules ]")
+
+
+_FETCHED = """\
+if grep -Eq '"link": *true|"(resolved|version)": *"file:' {lock}; then
+  echo 'a dependency lies in the project itself (a workspace, or `file:`): what releases share comes from a registry'
+  exit 1
+fi"""
 
 
 def modules_key(site: Site, lock: str) -> str:

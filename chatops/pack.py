@@ -131,8 +131,8 @@ def _lock(folder: Path) -> str | None:
         raise ConfigError(
             "package.json has dependencies but there is no package-lock.json", "run `npm install` once and commit it"
         )
-    both = (folder / name for name in ("package.json", "package-lock.json"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in both)).hexdigest()
+    paths = (folder / name for name in ("package.json", "package-lock.json", ".npmrc"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths if path.is_file())).hexdigest()
 
 
 def _package(folder: Path) -> dict[str, Any]:

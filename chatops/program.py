@@ -37,15 +37,17 @@ note() {
   printf '{"time":%s,"event":"%s","step":"%s"%s}\n' "${now%.*N}" "$1" "$2" "${3-}" >>"$journal" # no %N on macOS
 }
 encode() {
-  LC_ALL=C awk $lively -v step="$1" -v ORS= '{
+  LC_ALL=C awk ${lively-} -v event="${2-output}" -v step="$1" -v ORS= '{
     line = substr($0, 1, 65536)
     gsub(/[\\"]/, "\\\\&", line)
     gsub(/\t/, "\\t", line)
     gsub(/[\001-\037]/, "?", line)
-    print "{\"event\":\"output\",\"step\":\"" step "\",\"line\":\"" line "\"}\n" # one write: others append, too
+    print "{\"event\":\"" event "\",\"step\":\"" step "\",\"line\":\"" line "\"}\n" # one write: others append, too
     fflush()
   }' >>"$journal"
 }
+# What an action has to say to whoever watches, beside its output.
+tell() { printf '%s\n' "$1" | encode "" notice; }
 # Ends processes whose PM2 is gone by the ids they recorded, if those are still ours; what does not end by itself is killed.
 end_recorded() {
   told=
@@ -148,7 +150,7 @@ class Journal:
         there = moment if isinstance(moment, float) else now  # whole seconds say less than our own clock
         common = {"phase": self.phase, "step": step, "host": self.host}
         if kind == "output":
-            self.last = self.redact(sanitize_line(str(entry.get("line", "")).encode("utf-8", "surrogateescape")))
+            self.last = self._line(entry)
             return StepOutput(time=now, line=self.last, **common)
         if kind == "started":
             self._begun, self.last = there, ""
@@ -163,7 +165,11 @@ class Journal:
         if kind == ENDED:
             self.code = int(str(entry.get("code")))
             return None
-        return Notice(time=now, message=sanitize(str(entry)), level="debug")
+        told = kind == "notice"
+        return Notice(time=now, message=self._line(entry) if told else sanitize(str(entry)), level="info" if told else "debug")
+
+    def _line(self, entry: Mapping[str, object]) -> str:
+        return self.redact(sanitize_line(str(entry.get("line", "")).encode("utf-8", "surrogateescape")))
 
 
 def failure(event: StepFailed, proofs: Collection[str]) -> errors.StepFailed | errors.Unhealthy:

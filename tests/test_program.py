@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatops.events import Event, StepFailed, StepFinished, StepOutput, StepStarted
+from chatops.events import Event, Notice, StepFailed, StepFinished, StepOutput, StepStarted
 from chatops.program import Journal, ShellStep, compile_program
 from chatops.redact import Redactor
 from chatops.shell import words
@@ -80,6 +80,14 @@ def test_any_output_survives_the_journal(tmp_path_factory: pytest.TempPathFactor
     assert lines[1] == "end"
     if raw.isascii() and raw.decode("ascii", "replace").isprintable():
         assert lines[0] == raw.decode()
+
+
+def test_what_a_step_tells_is_a_notice(tmp_path: Path) -> None:
+    """And no output: it is shown to whoever does not ask for that."""
+    _, events, journal = run(tmp_path, step("one", "echo quiet\ntell 'a \"canary\"\tstays'"), secrets=("canary",))
+    assert [event.message for event in events if isinstance(event, Notice)] == ['a "[redacted]"\tstays']
+    assert [event.line for event in events if isinstance(event, StepOutput)] == ["quiet"]
+    assert journal.last == "quiet"
 
 
 def test_secrets_do_not_leave_the_journal(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     probe = bare.json("probe", "vps", "--seconds", "2")["impact"]
     assert (probe["messages"] > 10, probe["failed"], probe["lost"]) == (True, 0, 0)
 
-    bare.chatops("remove", "vps", "--yes", "--purge")
+    assert "stays" not in bare.chatops("remove", "vps", "--yes", "--purge").stderr
     assert bare.host.run("getent passwd chat", check=False).code != 0
     assert bare.host.run("find / -xdev -name '*chatops*' -o -path '/srv/*'").out == ""
     owners = {line.partition(":")[0] for line in set(bare.host.processes()) - set(before)}

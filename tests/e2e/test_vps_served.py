@@ -15,6 +15,7 @@ from tests.e2e.yard import Yard
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 ACCESS = "/var/log/nginx/chatops-chat.access.log"
 ERRORS = "/var/log/nginx/chatops-chat.error.log"
+SITE = "/etc/nginx/conf.d/chatops-chat.conf"
 LINES = 120
 
 
@@ -57,6 +58,21 @@ def test_every_answer_has_an_id_and_is_in_the_books(kept_yard: Yard) -> None:
     [line] = [line for line in lines if line["uri"] == "/health" and line["request_id"] == headers["x-request-id"]]
     assert (line["status"], line["user_agent"]) == ("200", 'a "quoted" \\ one')
     assert line["upstream"].startswith("unix:/srv/chat/run/")
+
+
+def test_a_site_with_which_nginx_does_not_answer_is_taken_back(kept_yard: Yard) -> None:
+    """nginx takes it, and somebody else's server gets the requests to this host itself; users notice nothing of that."""
+    host = kept_yard.host
+    theirs = "server { listen 127.0.0.1:80; location / { return 200 theirs; } }"
+    host.run(f"sed -i 's/return 200 \"[0-9a-f]*/&0ld/' {SITE}; echo '{theirs}' >/etc/nginx/conf.d/theirs.conf; nginx -s reload")
+    before = host.read(SITE)
+    failed = kept_yard.chatops("deploy", "vps", "--yes", code=4)
+    assert "nginx does not answer with the new site; the one before comes back" in failed.stderr
+    assert host.read(SITE) == before
+    assert ask(kept_yard, "/health")[0] == 200
+    host.run("rm /etc/nginx/conf.d/theirs.conf")
+    assert kept_yard.deploy()["ok"]
+    assert b"0ld" not in host.read(SITE)
 
 
 def test_stores_are_for_this_host_and_this_app(kept_yard: Yard) -> None:

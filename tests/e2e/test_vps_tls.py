@@ -149,6 +149,15 @@ def test_from_nothing_to_tls_and_its_renewal(named: Named) -> None:
     assert serial(named) != first
     assert named.ask().getheader("Strict-Transport-Security") == "max-age=63072000"
     named.chatops("plan", "vps", "--detailed-exitcode", code=0)
+    assert named.host.run("systemctl is-enabled certbot.timer; systemctl is-active certbot.timer").out == "enabled\nactive\n"
+
+    # What another authority has made out, such as one for trials, is not kept.
+    trial = "s#^server = .*#server = https://trial.example.test/dir#"
+    named.host.run(f"sed -i '{trial}' {LINEAGE} && rm /var/lib/chatops/chat/stamps/certificate")
+    kept = serial(named)
+    named.deploy()
+    assert serial(named) != kept
+    assert "trial" not in named.host.read(LINEAGE).decode()
 
     named.chatops("remove", "vps", "--yes", "--purge")
     assert named.host.run("find / -xdev -name '*chatops*' -o -path '/srv/*'").out == ""

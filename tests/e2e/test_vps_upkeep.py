@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 def finding(yard: Yard, name: str) -> dict[str, str]:
     """What the doctor says of one thing."""
-    found = {one["name"].partition(" ")[2]: one for one in yard.json("doctor", "vps")["findings"]}
+    said = json.loads(yard.chatops("doctor", "vps", "--json", code=None).stdout)
+    found = {one["name"].partition(" ")[2]: one for one in said["findings"]}
     return dict(found[name])
 
 
@@ -67,6 +68,16 @@ def test_a_clock_that_is_a_day_off(yard: Yard, offset: str) -> None:
     assert yard.json("status", "vps")["state"] == "healthy"
     assert len(yard.events("logs", "vps", "-n", "5")) > 1
     assert yard.events("rollback", "vps", "--yes")[-1]["release"] == release
+
+
+@pytest.mark.parametrize("harm", ["systemctl disable -q --now postgresql", "systemctl kill -s KILL postgresql@15-main"])
+def test_a_store_that_was_stopped_is_told_and_brought_back(yard: Yard, harm: str) -> None:
+    yard.host.run(f"{harm}; timeout 30 sh -c 'while systemctl is-active -q postgresql@15-main; do sleep 0.2; done'")
+    assert finding(yard, "postgresql")["status"] == "error"
+    assert yard.deploy()["changed"]
+    assert yard.host.run("systemctl is-active postgresql@15-main; systemctl is-enabled postgresql").out == "active\nenabled\n"
+    assert yard.json("doctor", "vps")["ok"]
+    assert not yard.deploy()["changed"]
 
 
 def test_little_memory_is_warned_about(yard: Yard) -> None:

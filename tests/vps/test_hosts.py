@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from chatops.errors import TargetError, UnknownOutcome
 from chatops.events import StepOutput
+from chatops.model import App
 from chatops.pm2 import Layout
 from chatops.program import ShellStep, compile_program
 from chatops.targets.vps.client.address import HostAddress
 from chatops.targets.vps.client.carry import Carrier
 from chatops.targets.vps.client.look import look
 from chatops.targets.vps.client.reach import Reach
+from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import HostFacts, Program, Questions
+from chatops.targets.vps.fleet import fleet
+from chatops.targets.vps.provision import site
+from tests.blocks import block_of
 from tests.rig.host import Host
 from tests.rig.impostor import impostor
 from tests.rig.rig import Rig
@@ -67,6 +72,44 @@ def test_a_look_at_a_host_that_has_only_sshd(host: Host) -> None:
     assert found.packages["openssh-server"]
     assert 22 in {one.port for one in found.listening}
     assert (found.firewall, found.app_user, found.reboot_required) == ("absent", False, False)
+
+
+RULES = """\
+### tuple ### allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in comment=636861746f7073
+### tuple ### allow tcp 8000 0.0.0.0/0 any 10.0.0.1 in comment=636861746f7073
+### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in
+### tuple ### deny tcp 81 0.0.0.0/0 any 0.0.0.0/0 in
+### tuple ### allow tcp 82 0.0.0.0/0 any 0.0.0.0/0 in_eth1
+### tuple ### allow udp 53 0.0.0.0/0 any 0.0.0.0/0 in
+### tuple ### allow tcp 5432 0.0.0.0/0 any 10.0.0.0/8 in
+### tuple ### allow tcp 8000 ::/0 any 2001:db8::1 in
+-A ufw-user-input -p tcp --dport 80 -j ACCEPT
+"""
+
+
+def test_what_the_firewall_lets_in_and_whom_other_apps_answer(host: Host) -> None:
+    """As ufw itself writes it down; a site with a domain takes nobody else's requests."""
+    assert seen(address(host)).rules is None
+    host.run("mkdir -p /etc/ufw /etc/nginx/conf.d")
+    host.write("/etc/ufw/user.rules", RULES)
+    host.write("/etc/ufw/user6.rules", "")
+    for name, number, domain in (("alone", 0, None), ("named", 0, "named.example.com"), ("both", 2, "both.example.com")):
+        roles = (["balancer", "app", "data"], ["app"])
+        hosts = [{"address": f"203.0.113.{one}", "roles": roles[one]} for one in range(number)]
+        block = block_of(Block, {"hosts": hosts or [{"address": "203.0.113.0"}], "domain": domain})
+        machine = next(iter(fleet(App(name, Path("app")), block, {}).machines.values()))
+        host.write(str(site.path(machine)), site.text(machine, secure=False))
+    host.write("/etc/nginx/conf.d/chatops-chat.conf", "listen 80;\nserver_name _;\n")
+    found = seen(address(host))
+    assert found.port == 22
+    assert found.taken == {80: "alone", 8000: "both"}
+    assert found.rules == {
+        "allow 80/tcp",
+        "allow from 10.0.0.1 to any port 8000 proto tcp",
+        "allow from 10.0.0.0/8 to any port 5432 proto tcp",
+        "allow from 2001:db8::1 to any port 8000 proto tcp",
+    }
+    host.run("rm -r /etc/ufw /etc/nginx")
 
 
 def test_a_user_with_sudo_becomes_root_and_others(host: Host) -> None:

@@ -26,8 +26,8 @@ from chatops.targets.vps.doctor import findings
 from chatops.targets.vps.facts import HostFacts, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
-from chatops.targets.vps.provision import packages, site
-from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision import firewall, packages, site
+from chatops.targets.vps.provision.due import due, shut, stopped, units
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
 from tests.needs import need
@@ -78,11 +78,10 @@ def finished(machine: Machine) -> HostFacts:
     """A host on which everything was applied and runs."""
     secure = machine.block.tls is not None and "balancer" in machine.roles
     stamps = {step.name: step.digest for step in (*due(machine, bare(machine)), *shut(machine, bare(machine)))}
-    units = (f"pm2-{machine.name}.service", f"redis-server@{machine.name}.service", "nginx.service")
     return replace(
         bare(machine),
         stamps=stamps,
-        units=dict.fromkeys(units, Unit("active", "enabled")),
+        units={unit.replace("*", "15-main"): Unit("active", "enabled") for unit in units(machine)},
         packages=dict.fromkeys(packages.wanted(machine), "1"),
         runtimes=(NODE.version,),
         app_user=True,
@@ -260,6 +259,97 @@ def test_what_broke_since_is_mended(step: str) -> None:
     machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
     assert due(machine, finished(machine)) == ()
     assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
+
+
+UNITS = {
+    "postgresql.service": ("postgres", "postgresql"),
+    "postgresql@15-main.service": ("postgres", "postgresql"),
+    "redis-server@my-chat.service": ("redis", "redis-server"),
+    "certbot.timer": ("certificate", "certbot"),
+    "nginx.service": ("site", "nginx"),
+}
+GONE = [Unit("inactive", "enabled"), Unit("failed", "enabled"), None]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("how", [*GONE, Unit("active", "disabled")], ids=["stopped", "failed", "unknown", "off at boot"])
+def test_a_unit_that_does_not_run_is_brought_back_and_told(unit: str, how: Unit | None) -> None:
+    if "@15" in unit and how not in GONE:
+        pytest.skip("what starts at boot is the unit of all clusters")
+    step, name = UNITS[unit]
+    found = fleet(BLOCKS["one with tls"])
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        others = {key: one for key, one in facts.units.items() if key != unit}
+        return replace(facts, units={**others, unit: how} if how else others)
+
+    assert step in {one.name for one in plan(found, state(found, look), Deploy(RELEASE)).phases[0].steps}
+    said = {one.name.partition(" ")[2]: one.status for one in findings(found, state(found, look))}
+    assert said[name] == "error"
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_only_what_a_host_is_for_has_to_run_there(name: str) -> None:
+    """A host without stores, or without TLS, may have anybody's PostgreSQL, Redis and certbot, which are left alone."""
+    for machine in fleet(BLOCKS[name]).machines.values():
+        steps = {step.name for step in due(machine, bare(machine))}
+        assert {units(machine)[unit] for unit in stopped(machine, bare(machine))} == steps & set(units(machine).values())
+
+
+NOTED = "allow 80/tcp\nallow from 10.0.0.1 to any port 8000 proto tcp\n"
+SEEN = {"all": NOTED.splitlines(), "more": [*NOTED.splitlines(), "allow 9999/tcp"], "unknown": None, "less": ["allow 80/tcp"]}
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_a_rule_of_the_firewall_that_is_gone_is_put_back_and_told(case: str) -> None:
+    """A login that may not read the rules sees none missing."""
+    found, there = fleet(BLOCKS["three"]), SEEN[case]
+
+    def look(machine: Machine) -> HostFacts:
+        facts = finished(machine)
+        markers = {**facts.markers, firewall.note(machine): NOTED}
+        return replace(facts, markers=markers, rules=None if there is None else frozenset(there))
+
+    made = plan(found, state(found, look), Deploy(RELEASE))
+    assert ("firewall" in {phase.name for phase in made.phases}) is (case == "less")
+    said = {one.message for one in findings(found, state(found, look)) if one.name.endswith(" firewall")}
+    assert said == ({"`ufw allow from 10.0.0.1 to any port 8000 proto tcp` is gone"} if case == "less" else set())
+
+
+def test_a_firewall_that_was_switched_off_is_told_and_put_up_again() -> None:
+    """Where it was up once: on a new host it is not missed."""
+    found = fleet(BLOCKS["one"])
+    for look, told in ((finished, ["ufw is off"]), (bare, [])):
+        seen = state(found, lambda machine, look=look: replace(look(machine), firewall="inactive"))
+        assert "firewall" in {phase.name for phase in plan(found, seen, Deploy(RELEASE)).phases}
+        assert [one.message for one in findings(found, seen) if one.name.endswith(" firewall")] == told
+
+
+def test_from_which_port_we_came_makes_no_other_firewall() -> None:
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    steps = [firewall.step(machine, port) for port in (0, 22, 2222)]
+    assert len({step.digest for step in steps}) == 1
+    assert "for port in 2222 " in steps[2].action
+
+
+TAKEN: list[tuple[str, dict[int, str], str]] = [
+    ("one", {80: "other"}, "port 80 for any host name"),
+    ("three", {8000: "other"}, "port 8000 for any host name"),
+    ("one with tls", {80: "other"}, ""),
+    ("one", {8000: "other"}, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "taken", "words"), TAKEN)
+def test_a_second_app_whose_requests_nginx_could_not_tell_is_refused(name: str, taken: dict[int, str], words: str) -> None:
+    found = fleet(BLOCKS[name])
+    seen = state(found, lambda machine: replace(bare(machine), taken=taken))
+    if not words:
+        assert plan(found, seen, Deploy(RELEASE)).changes
+        return
+    with pytest.raises(ConfigError, match=f"has the app `other` already, which answers on {words}"):
+        plan(found, seen, Deploy(RELEASE))
 
 
 def test_nginx_learns_of_many_new_workers_when_they_are_good_and_of_gone_ones_before() -> None:

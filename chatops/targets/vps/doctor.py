@@ -9,7 +9,7 @@ from chatops.steps import counted
 from chatops.targets.base import Finding
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.plan import Fleet, VpsState, memory_needed
-from chatops.targets.vps.provision.due import due, shut
+from chatops.targets.vps.provision.due import due, shut, stopped, units, unruled
 from chatops.targets.vps.provision.machine import Machine
 
 LEAST_DISK = 1024**3
@@ -44,6 +44,8 @@ def _host(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
     yield from _ports(machine, facts)
     yield from _certificate(machine, facts)
     yield from _boot(machine, facts)
+    yield from _stopped(machine, facts)
+    yield from _firewall(machine, facts)
     if facts.reboot_required:
         yield Finding("reboot", "warning", "the system waits for a reboot", "the app comes back by itself")
     if facts.lock:
@@ -130,6 +132,22 @@ def _boot(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
         yield Finding("boot", "warning", "PM2 does not run: workers that end are not restarted", "`chatops deploy` mends it")
     else:
         yield Finding("boot", "ok", "the app comes back after a reboot")
+
+
+def _stopped(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    """What was set up here once, and is at rest now; PM2 is spoken of above."""
+    steps = units(machine)
+    here = [unit for unit in stopped(machine, facts) if steps[unit] in facts.stamps and steps[unit] != "unit"]
+    for name in dict.fromkeys(unit.partition(".")[0].partition("@")[0] for unit in here):
+        message = "it does not run, or would not after a reboot"
+        yield Finding(name, "error", message, f"`chatops deploy` brings it back; `systemctl status '{name}*'` there says more")
+
+
+def _firewall(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
+    if "firewall" in facts.stamps and machine.block.firewall and facts.firewall == "inactive":
+        yield Finding("firewall", "error", "ufw is off", "`chatops deploy` brings it back")
+    for rule in sorted(unruled(machine, facts)):
+        yield Finding("firewall", "error", f"`ufw {rule}` is gone", "`chatops deploy` brings it back")
 
 
 def _domain(machine: Machine, state: VpsState) -> Iterator[Finding]:

@@ -61,6 +61,8 @@ class HostFacts:
     glibc: str = ""
     user: str = ""
     uid: int = -1
+    port: int = 0
+    """The one of its sshd through which we came in; 0: not known."""
     root: bool = False
     """Whether we may become root without a password."""
     disk_free: int = 0
@@ -78,12 +80,16 @@ class HostFacts:
     """Existing ones of those that were asked for."""
     listening: tuple[Listening, ...] = ()
     firewall: Firewall = "unknown"
+    rules: frozenset[str] | None = None
+    """What ufw lets in: `allow PORT/tcp`, `allow from ADDRESS to any port PORT proto tcp`; None where we may not know."""
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
     daemon_runtime: str = ""
     """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
     certificate_left: float | None = None
     """Seconds until the certificate that was asked about ends, negative after that; None where it can't be read."""
+    taken: Mapping[int, str] = field(default_factory=dict)
+    """Ports where another app of ours answers for any host name, each with that app's name."""
     stamps: Mapping[str, str] = field(default_factory=dict)
     """What provisioning applied: step -> digest."""
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)

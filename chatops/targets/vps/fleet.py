@@ -12,7 +12,8 @@ from chatops.targets.vps import bundle
 from chatops.targets.vps.config import Block, Host, Role
 from chatops.targets.vps.facts import HostFacts, Questions
 from chatops.targets.vps.plan import Fleet
-from chatops.targets.vps.provision import packages, site
+from chatops.targets.vps.provision import firewall, packages, site
+from chatops.targets.vps.provision.due import units
 from chatops.targets.vps.provision.machine import Machine, Node, Peers
 from chatops.whoami import who
 
@@ -78,7 +79,6 @@ def _peers(block: Block) -> Peers:
 
 def questions(machine: Machine) -> Questions:
     """What has to be known of a host."""
-    units = (f"pm2-{machine.name}.service", f"redis-server@{machine.name}.service", "nginx.service", "postgresql.service")
     return Questions(
         app=machine.name,
         layout=machine.layout,
@@ -87,8 +87,8 @@ def questions(machine: Machine) -> Questions:
         stamps=machine.stamps,
         lock=machine.lock,
         packages=packages.wanted(machine),
-        units=(*units, "certbot.timer"),
-        markers=(site.path(machine), machine.scripts / LAST_SCRIPT),
+        units=tuple(units(machine)),
+        markers=(site.path(machine), firewall.note(machine), machine.scripts / LAST_SCRIPT),
         certificate=site.certificates(machine) / "fullchain.pem" if machine.secure else None,
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
-from pathlib import PurePosixPath
 
 from chatops import rollout
-from chatops.errors import StepFailed, TargetError
+from chatops.errors import TargetError
 from chatops.frozen import frozen
 from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Remove, Rollback, Scale, Step, after
 from chatops.model import Environment, State
@@ -18,11 +17,9 @@ from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut, unused
 from chatops.targets.vps.provision.machine import Machine, for_user, titled
+from chatops.targets.vps.refusals import place, room
 from chatops.targets.vps.through import through
 
-LEAST_DISK = 50 * 1024**2
-LEAST_INODES = 2000
-"""What a deploy of a small app takes; what has grown larger is refused by the host itself while it is sent."""
 WORKER_BYTES = 70 * 1024**2
 BASE_BYTES = 200 * 1024**2
 ORDER = ("provision", "firewall", "prepare", "switch", "settle")
@@ -106,7 +103,7 @@ def plan(fleet: Fleet, state: VpsState, goal: Goal) -> Plan:
     moved = tuple(_moved(fleet, state)) if isinstance(goal, Deploy) else ()
     made = Plan(goal, phases, first.release, (*notices, *moved, *said), apart=bool(moved))
     for machine, facts in fleet.apps(state) if isinstance(goal, Deploy) and made.changes else ():
-        _room(facts, machine.layout.root)
+        room(facts, machine.layout.root)
     return made
 
 
@@ -142,18 +139,11 @@ def memory_needed(machine: Machine) -> int:
     return 2 * machine.workers * WORKER_BYTES + BASE_BYTES
 
 
-def _room(facts: HostFacts, root: PurePosixPath) -> None:
-    """Raises StepFailed where the disk is so full that a deploy would fail half-way, or the app's databases next."""
-    hint = "free some space there, or give it a larger disk: nothing was changed"
-    if facts.disk_free < LEAST_DISK:
-        free, needed = facts.disk_free // 1024**2, LEAST_DISK // 1024**2
-        raise StepFailed(f"`{facts.host}` has {free} MiB free on {root}, {needed} MiB are needed", hint)
-    if 0 < facts.inodes_free < LEAST_INODES:  # some file systems have no limit, and say 0
-        raise StepFailed(f"`{facts.host}` has {facts.inodes_free} inodes free on {root}, {LEAST_INODES} are needed", hint)
-
-
 def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
-    """What root has to do first. Raises TargetError where we may not become root, or know no Node.js."""
+    """What root has to do first. Raises TargetError where we may not become root, or know no Node.js; and ConfigError where
+    another app has our place."""
+    for machine, facts in fleet.seen(state):
+        place(machine, facts)
     if state.mirror:
         raise TargetError(state.mirror, "a host without Node.js needs one from `node_mirror`")
     first = {machine.host.address: due(machine, facts) for machine, facts in fleet.seen(state)}

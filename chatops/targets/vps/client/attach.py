@@ -78,4 +78,4 @@ async def in_turn(lines: AsyncGenerator[bytes], course: Course) -> AsyncGenerato
 
 def _told(line: bytes) -> bool:
     """Whether the program wrote the line, not the shell that holds the lock."""
-    return line.startswith((b'{"time":', b'{"event":"output"'))
+    return line.startswith((b'{"time":', b'{"event":"output"', b'{"event":"notice"'))

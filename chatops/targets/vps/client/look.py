@@ -22,6 +22,7 @@ _ALONE = """
 printf '%s login\\n' "$mark"
 id -un
 id -u
+echo "${SSH_CONNECTION##* }"
 if [ "$(id -u)" = 0 ]; then
   eval "$body"
 elif sudo -n true 2>/dev/null; then
@@ -74,7 +75,7 @@ async def highest(link: Link) -> str:
 
 def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFacts:
     """The facts in what was printed; `now` is our clock at that moment."""
-    user, uid = seen.words("login", 2)
+    user, uid, port = seen.words("login", 3)
     os, version, codename = seen.words("os", 3)
     arch, glibc, ticks, page, cores = seen.words("machine", 5)
     load, uptime, date = seen.words("load", 3)
@@ -95,6 +96,7 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         glibc=sanitize(glibc.removeprefix("glibc ")),
         user=sanitize(user),
         uid=int(number(uid, -1)),
+        port=int(number(port)),
         root=uid == "0" or "root" in seen.lists,
         disk_free=_free(seen.lines("disk")) * 1024,
         inodes_free=_free(seen.lines("inodes")),
@@ -109,6 +111,8 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         units=dict(_units("\n".join(seen.lists.get("units", [])))),
         listening=tuple(_listening(seen.lines("listening"))),
         firewall=_firewall(seen.lines("firewall")),
+        rules=frozenset(seen.lines("rules")) if "rules" in seen.lists else None,
+        taken={int(number(port)): name for name, ports in seen.under("site").items() for port in ports},
         runtimes=tuple(seen.lines("runtimes")),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         certificate_left=_left("".join(seen.lines("certificate")), now),

@@ -48,6 +48,19 @@ say listening
 if [ -e /run/nginx.pid ] || ! ss -Hltn 2>/dev/null | grep -qE ':(80|443) '; then ss -Hltn 2>/dev/null; else ss -Hltnp 2>/dev/null; fi
 say firewall
 if [ -e /etc/ufw/ufw.conf ]; then grep -s '^ENABLED=' /etc/ufw/ufw.conf || echo ENABLED=unknown; else echo ENABLED=absent; fi
+# What `ufw show added` says takes Python to start.
+[ ! -r /etc/ufw/user.rules ] || { say rules; awk '
+  /^### tuple ### allow tcp [0-9]+ [^ ]+ any [^ ]+ in( |$)/ {
+    print "allow " ($9 ~ /\/0$/ ? $6 "/tcp" : "from " $9 " to any port " $6 " proto tcp")
+  }' /etc/ufw/user.rules /etc/ufw/user6.rules; }
+for file in /etc/nginx/conf.d/chatops-*.conf; do
+  name=${file##*/chatops-}
+  name=${name%.conf}
+  if [ ! -f "$file" ] || [ "$name" = "$app" ]; then continue; fi
+  say site "$name"
+  # the ports of its servers without a name
+  awk '/^ *listen [0-9]/ { port = $2 + 0 } /^ *server_name _;/ { print port }' "$file"
+done
 say runtimes
 for file in "$runtimes"/*/bin/node; do
   file=${file%/bin/node}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import account, firewall, nginx, packages, runtime, site, stores, tls
@@ -24,9 +25,15 @@ def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     """The firewall's step, where it is due: it comes last, and by itself."""
     if not machine.block.firewall:
         return ()
-    step = firewall.step(machine)
-    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active"
+    step = firewall.step(machine, facts.port)
+    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active" and not unruled(machine, facts)
     return () if fine else (step,)
+
+
+def unruled(machine: Machine, facts: HostFacts) -> frozenset[str]:
+    """Rules of the app's that ufw has no more, in its words; none where we may not read them."""
+    noted = frozenset(facts.markers.get(firewall.note(machine), "").split("\n")) - {""}
+    return frozenset() if facts.rules is None else noted - facts.rules
 
 
 def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
@@ -37,6 +44,27 @@ def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
     used = {machine.node.version, facts.daemon_runtime, *(program.parent.parent.name for program in programs if program)}
     if facts.root and known and (spare := sorted(set(facts.runtimes) - used)):
         yield runtime.prune(machine, spare)
+
+
+def units(machine: Machine) -> dict[str, str]:
+    """The units that a host may have to run (names, or systemd's patterns), each with the step that brings it back.
+
+    `postgresql.service` stays active when the server behind it has ended: that is a unit of its own.
+    """
+    own = {f"pm2-{machine.name}.service": "unit", f"redis-server@{machine.name}.service": "redis"}
+    stores = {"postgresql.service": "postgres", "postgresql@*.service": "postgres"}
+    return {**own, **stores, "nginx.service": "site", "certbot.timer": "certificate"}
+
+
+def stopped(machine: Machine, facts: HostFacts) -> Iterator[str]:
+    """Those of `units` that this host has to run, and that do not run or would not after a reboot."""
+    wanted = {step.name for step in _all(machine, facts)}
+    return (unit for unit, step in units(machine).items() if step in wanted and not _runs(unit, facts))
+
+
+def _runs(unit: str, facts: HostFacts) -> bool:
+    alive = (name for name, one in facts.units.items() if one.active in {"active", "reloading", "activating"})
+    return any(name != unit or facts.units[name].enabled != "disabled" for name in alive if fnmatchcase(name, unit))
 
 
 def _all(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
@@ -75,11 +103,7 @@ def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:
     """What a stamp says is there, and is not."""
     if set(packages.wanted(machine)) - facts.packages.keys():
         yield "packages"
-    units = {f"pm2-{machine.name}.service": "unit", f"redis-server@{machine.name}.service": "redis", "nginx.service": "site"}
-    for unit, step in units.items():
-        found = facts.units.get(unit)
-        if found is None or found.active not in {"active", "reloading", "activating"} or found.enabled == "disabled":
-            yield step
+    yield from (units(machine)[unit] for unit in stopped(machine, facts))
     if machine.node.version not in facts.runtimes:
         yield "node"
     if not facts.there.pm2_installed:

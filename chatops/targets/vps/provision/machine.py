@@ -13,6 +13,8 @@ from chatops.program import ShellStep
 from chatops.shell import words
 from chatops.targets.vps.config import Block, Host, Role
 
+HOST = PurePosixPath("/var/lib/chatops/.host")
+"""What was done to a host for all apps of ours together: noted here, and undone when the last of them goes."""
 PRIVATE_PORT = 8000
 """Where the nginx of an app host answers the balancer, in a fleet."""
 

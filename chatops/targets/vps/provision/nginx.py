@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from chatops.shell import words, write
 from chatops.targets.vps.provision import site
-from chatops.targets.vps.provision.machine import PRIVATE_PORT, Machine, RootStep
+from chatops.targets.vps.provision.machine import HOST, PRIVATE_PORT, Machine, RootStep
+
+LIMITS = "/etc/nginx/modules-enabled/99-chatops-limits.conf"
 
 
 def limits(machine: Machine) -> RootStep:
     """Room for thousands of sockets: Debian's file stops at 768 connections a process."""
-    limit = "/etc/nginx/modules-enabled/99-chatops-limits.conf"
     action = f"""\
+mkdir -p {HOST}
+! grep -q '^[[:space:]]*worker_connections 768;' /etc/nginx/nginx.conf || touch {HOST}/connections
 sed -i 's/^\\([[:space:]]*worker_connections\\) 768;/\\1 16384;/' /etc/nginx/nginx.conf
 if ! grep -rqs '^[[:space:]]*worker_rlimit_nofile' /etc/nginx/nginx.conf; then
-  {write(limit, "worker_rlimit_nofile 65536;").replace(chr(10), chr(10) + "  ")}
-  chmod 644 {limit}
+  {write(LIMITS, "worker_rlimit_nofile 65536;").replace(chr(10), chr(10) + "  ")}
+  chmod 644 {LIMITS}
 fi
 # The welcome page that came with the package would take all requests that name no host of ours.
 default=/etc/nginx/sites-enabled/default
 if [ -L "$default" ] && ! dpkg --verify nginx-common 2>/dev/null | grep -q sites-available/default; then
   rm "$default"
+  touch {HOST}/default
 fi
 systemctl enable --quiet --now nginx"""
     return machine.step("limits", "give nginx room for many connections", action)
@@ -50,7 +54,7 @@ cp "$stage/${{site##*/}}" "$site.new"
 chmod 644 "$site.new"
 if [ -e "$site" ]; then cp -p "$site" "$stage/before"; fi
 mv -f "$site.new" "$site"
-reload() {{ systemctl reload-or-restart nginx 9>&-; }}
+reload() {{ systemctl enable --quiet nginx && systemctl reload-or-restart nginx 9>&-; }}
 if reload; then
   tries=0
   while [ "$tries" -lt 100 ]; do

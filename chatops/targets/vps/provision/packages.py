@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatops.shell import words
-from chatops.targets.vps.provision.machine import Machine, RootStep
+from chatops.targets.vps.provision.machine import HOST, Machine, RootStep
 
 PATIENCE = 300
 """Seconds that somebody else's work with apt is waited for: a new host installs its updates first."""
@@ -25,25 +25,26 @@ def wanted(machine: Machine) -> tuple[str, ...]:
 
 
 def step(machine: Machine) -> RootStep:
-    """Installs what is missing and notes it, so that `remove --purge` can take it away again."""
+    """Installs what is missing and notes what came with it, so that `remove --purge` can take it away again."""
     names = wanted(machine)
     action = f"""\
 missing=
-now={words(machine.store / "now")}
+before={words(machine.store / "before")}
+installed() {{ dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' | sed -n 's/^installed //p' | LC_ALL=C sort -u; }}
 for package in {words(*names)}; do
   [ "$(dpkg-query -W -f '${{db:Status-Status}}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
   await_apt {PATIENCE}
   dpkg --configure -a 9>&-
+  # An installation that broke off is counted from its beginning.
+  [ -e "$before" ] || installed >"$before"
   # A fresh host has no lists at all, an old one has old lists: only a failure asks for new ones.
   # shellcheck disable=SC2086  # several words
   apt install $missing || {{ apt update && apt install $missing; }}
-  # What apt never takes away by itself is named here, too.
-  dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' 'postgresql*' 2>/dev/null | sed -n 's/^installed //p' >"$now"
-  case $missing in *postgresql*) missing="$missing $(tr '\n' ' ' <"$now")" ;; esac
-  rm -f "$now"
-  printf '%s\n' "$missing" >>{words(machine.store / "installed")}
+  mkdir -p {HOST}
+  installed | comm -13 "$before" - >>{HOST}/installed
+  rm -f "$before"
 fi
 case $missing in
   # Each app has an instance of its own; the package's would listen without a password.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chatops.shell import words
-from chatops.targets.vps.provision import firewall, site
+from chatops.targets.vps.provision import host, packages, site, stores
 from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
 
 GONE = (
@@ -40,8 +40,8 @@ def purge(machine: Machine) -> Iterator[RootStep]:
     yield _step(machine, "stop", "stop the workers and PM2", _stop(machine))
     yield _step(machine, "site", "take the site out of nginx", _without_site(machine))
     yield _step(machine, "stores", "delete the app's databases", _without_stores(machine))
-    yield _step(machine, "packages", "remove the packages that were installed for it", _without_packages(machine), limit=600)
-    text = f"rm -rf -- {root} /etc/logrotate.d/chatops-{machine.name}\n! getent passwd {name} >/dev/null || userdel {name}"
+    yield _step(machine, "packages", "remove the packages that were installed for it", _without_packages(machine), limit=900)
+    text = f"rm -rf -- {root}\n! getent passwd {name} >/dev/null || userdel {name}"
     yield _step(machine, "user", f"delete the user {machine.name} and {machine.layout.root}", text)
 
 
@@ -60,11 +60,10 @@ fi"""
 
 
 def _without_site(machine: Machine) -> str:
+    """Also where it is gone already: nginx may know it still."""
     return f"""\
-if [ -e {words(site.path(machine))} ]; then
-  rm -f {words(site.path(machine))}
-  nginx -t -q && systemctl reload nginx
-fi"""
+rm -f {words(site.path(machine))}
+! command -v nginx >/dev/null || {{ nginx -t -q && systemctl try-reload-or-restart nginx 9>&-; }}"""
 
 
 def _without_stores(machine: Machine) -> str:
@@ -83,6 +82,8 @@ if [ -e {machine.stamps}/postgres ] && command -v psql >/dev/null; then
   ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 -c "$1"; }}
   ask {words(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')}
   ask {words(f'DROP ROLE IF EXISTS "{name}"')}
+  sed -i {words(f"/^{stores.mark(machine)} begin/,/^{stores.mark(machine)} end/d")} "$(ask 'SHOW hba_file')"
+  ask 'SELECT pg_reload_conf()' >/dev/null
 fi
 if [ -e {site.certificates(machine)} ]; then certbot delete -n --cert-name chatops-{name}; fi
 rm -f /etc/letsencrypt/renewal-hooks/deploy/chatops-{name} /etc/nginx/chatops-{name}.hsts
@@ -91,19 +92,9 @@ systemctl daemon-reload"""
 
 
 def _without_packages(machine: Machine) -> str:
-    """The last app of ours on the host takes along what any of them brought."""
-    store = machine.store
+    store, name = machine.store, machine.name
     return f"""\
-{firewall.disarmed(machine)}
-others=
-for other in {store.parent}/*/; do [ "$other" = {store}/ ] || others=1; done
-if [ -z "$others" ] && [ -s {store}/installed ]; then
-  packages=$(cat {store}/installed)
-  case " $packages " in *" ufw "*) ufw --force disable ;; esac
-  rm -rf /etc/nginx/modules-enabled/99-chatops-limits.conf {site.CHALLENGES}
-  # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -y purge --autoremove $packages 9>&-
-elif [ -s {store}/installed ]; then
-  for other in {store.parent}/*/; do [ "$other" = {store}/ ] || cat {store}/installed >>"$other/installed"; done
-fi
-rm -rf -- {store}/stamps {store}/incoming {store}/installed {store}/secrets {store}/acme.pem"""
+rm -f /etc/logrotate.d/chatops-{name} /var/log/nginx/chatops-{name}.*
+{packages.WAITING}
+{host.restored(machine)}
+rm -rf -- {store}/stamps {store}/incoming {store}/before {store}/secrets {store}/acme.pem"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from chatops.targets.vps.provision.machine import PRIVATE_PORT, Machine
@@ -21,6 +22,15 @@ _CIPHERS = (
 def path(machine: Machine) -> PurePosixPath:
     """Where nginx finds the site."""
     return PurePosixPath(f"/etc/nginx/conf.d/chatops-{machine.name}.conf")
+
+
+def nameless(machine: Machine) -> Iterator[int]:
+    """The ports on which it takes requests whatever host they name: one app on a host can."""
+    public = machine.alone or "balancer" in machine.roles
+    if public and not machine.block.domain:
+        yield 80
+    if not machine.alone and "app" in machine.roles:
+        yield PRIVATE_PORT
 
 
 def certificates(machine: Machine) -> PurePosixPath:
@@ -74,7 +84,6 @@ def _word(machine: Machine) -> str:
 
 def _head(machine: Machine) -> str:
     word = _word(machine)
-    proto = "$scheme" if machine.alone or "balancer" in machine.roles else "$http_x_forwarded_proto"
     fields = {
         "time": "$time_iso8601", "remote_addr": "$remote_addr", "method": "$request_method", "uri": "$uri", "status": "$status",
         "bytes": "$body_bytes_sent", "request_time": "$request_time", "upstream": "$upstream_addr",
@@ -92,7 +101,8 @@ def _head(machine: Machine) -> str:
         f"map $http_upgrade ${word}_connection {{ default upgrade; '' close; }}",
         "# A header that the app sends itself is left alone.",
         *maps,
-        f"map $host ${word}_proto {{ default {proto}; }}",
+        "# Between hosts of a fleet it is the balancer who knows, also where that one is a host of the app itself.",
+        f"map $server_port ${word}_proto {{ default $scheme; {PRIVATE_PORT} $http_x_forwarded_proto; }}",
         f"log_format {word} escape=json",
         f"{form}\n  '}}';",
         f"limit_conn_zone $binary_remote_addr zone={word}_open:10m;",
@@ -209,6 +219,7 @@ def _health(machine: Machine, upstream: str) -> list[str]:
     inherited = [
         "Host $http_host",
         "X-Forwarded-For $remote_addr",
+        f"X-Forwarded-Proto ${_word(machine)}_proto",
         "X-Request-ID $request_id",
         "Connection close",
         'Authorization ""',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from chatops.shell import words, write
 from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
 
@@ -11,7 +13,7 @@ REDIS_PORT = 6379
 def redis(machine: Machine) -> RootStep:
     """An instance of its own, with a user that may do what apps do; the first free port from 6379 on."""
     name, secret = machine.name, words(secrets(machine) / "REDIS_URL")
-    instance, config = f"redis-server@{name}", f"/etc/redis/redis-{name}.conf"
+    instance, config = f"redis-server@{name}", redis_config(machine)
     hosts = words("127.0.0.1", *([] if machine.alone else [machine.peers.data]))
     action = f"""\
 config={words(config)}
@@ -59,6 +61,11 @@ systemctl start {instance} 9>&-"""
     return machine.step("redis", f"run Redis for {name}", action)
 
 
+def redis_config(machine: Machine) -> PurePosixPath:
+    """The file of the app's instance, which knows its port."""
+    return PurePosixPath(f"/etc/redis/redis-{machine.name}.conf")
+
+
 def postgres(machine: Machine) -> RootStep:
     """A role and a database. On one host the app comes in as its own Unix user: there is no password to lose."""
     name, secret = machine.name, words(secrets(machine) / "DATABASE_URL")
@@ -69,6 +76,7 @@ def postgres(machine: Machine) -> RootStep:
 {_keeping(machine)}
 ask() {{ runuser -u postgres -- psql -qtAX -v ON_ERROR_STOP=1 "$@" 9>&-; }}
 cd /
+systemctl enable --quiet postgresql
 systemctl start postgresql 9>&-
 tries=0
 until ask -c 'SELECT 1' >/dev/null 2>&1 || [ "$tries" -ge 100 ]; do
@@ -90,7 +98,7 @@ def _remote(machine: Machine, secret: str) -> str:
     """For the app hosts alone, each by its address; the firewall says the same."""
     name, clients = machine.name, machine.peers.apps
     rules = "\n".join(f"host {name} {name} {_network(client)} scram-sha-256" for client in clients)
-    mark = f"# chatops {name}"
+    begin, end = f"{mark(machine)} begin", f"{mark(machine)} end"
     return f"""\
 as_keeper test -s {secret} || {{
   password=$(fresh)
@@ -100,8 +108,8 @@ as_keeper test -s {secret} || {{
 folder=$(ask -c 'SHOW config_file')
 folder=${{folder%/*}}
 hba=$folder/pg_hba.conf
-sed {words(f"/^{mark} begin/,/^{mark} end/d")} "$hba" >"$hba.new"
-printf '%s\\n' {words(f"{mark} begin", rules, f"{mark} end")} >>"$hba.new"
+sed {words(f"/^{begin}/,/^{end}/d")} "$hba" >"$hba.new"
+printf '%s\\n' {words(begin, rules, end)} >>"$hba.new"
 chown postgres:postgres "$hba.new"
 chmod 640 "$hba.new"
 mv -f "$hba.new" "$hba"
@@ -113,6 +121,11 @@ cmp -s /etc/postgresql/chatops-listen.conf "$folder/conf.d/chatops.conf" || {{
 }}
 rm -f /etc/postgresql/chatops-listen.conf
 ask -c 'SELECT pg_reload_conf()' >/dev/null"""
+
+
+def mark(machine: Machine) -> str:
+    """How lines of ours in PostgreSQL's list of clients begin and end."""
+    return f"# chatops {machine.name}"
 
 
 def secrets(machine: Machine):  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ from chatops.targets.vps.provision import nginx, site
 from chatops.targets.vps.provision.machine import Machine, RootStep
 
 ASKED_THROUGH = "site_http"
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 HSTS = 'add_header Strict-Transport-Security "max-age=63072000" always;'
 
 
@@ -20,16 +21,20 @@ def certificate(machine: Machine, tls: Tls) -> RootStep:
     """Gets the first one. HSTS, which can't be taken back, waits until a renewal has worked."""
     name = f"chatops-{machine.name}"
     live, hook = site.certificates(machine), f"/etc/letsencrypt/renewal-hooks/deploy/{name}"
-    directory = ["--server", tls.acme_directory] if tls.acme_directory else []
+    directory = tls.acme_directory or LETS_ENCRYPT
     asked = words(
         "certbot", "certonly", "--non-interactive", "--agree-tos", "--webroot", "-w", site.CHALLENGES,
         "-d", machine.block.domain,
-        "--cert-name", name, "-m", tls.email, "--keep-until-expiring", *directory,
+        "--cert-name", name, "-m", tls.email, "--server", directory,
     )  # fmt: skip
     action = f"""\
+# certbot would keep what another authority, maybe one for trials, has made out.
+before=$(sed -n 's/^server = //p' /etc/letsencrypt/renewal/{name}.conf 2>/dev/null || :)
+keep=--keep-until-expiring
+case $before in "" | {words(directory)}) ;; *) keep=--force-renewal ;; esac
 install -d -m 755 {site.CHALLENGES}
 {_trust(machine) if tls.ca_bundle else ""}
-if ! said=$(umask 022; {asked} 2>&1 9>&-); then
+if ! said=$(umask 022; {asked} "$keep" 2>&1 9>&-); then
   printf '%s\n' "$said"
   reason=$(printf '%s\n' "$said" | sed -n 's/^ *Detail: //p; /^An unexpected error occurred:/{{n;p}}' | tail -n 1)
   echo "certbot: ${{reason:-/var/log/letsencrypt/letsencrypt.log says more}}"
@@ -39,7 +44,8 @@ printf '%s\n' "$said"
 mkdir -p {words(hook.rpartition("/")[0])}
 {write(hook, _hook(machine, str(live)))}
 chmod 755 {words(hook)}
-systemctl enable --quiet --now certbot.timer"""
+systemctl enable --quiet --now certbot.timer
+[ "$keep" != --force-renewal ] || systemctl try-reload-or-restart nginx 9>&-"""
     return machine.step("certificate", f"get a certificate for {machine.block.domain}", action, limit=300)
 
 
