@@ -268,14 +268,18 @@ UNITS = {
     "certbot.timer": ("certificate", "certbot"),
     "nginx.service": ("site", "nginx"),
 }
-GONE = [Unit("inactive", "enabled"), Unit("failed", "enabled"), None]
+HOWS = {"stopped": Unit("inactive", "enabled"), "failed": Unit("failed", "enabled"), "unknown": None}
+OFF = {"off at boot": Unit("active", "disabled")}
+TROUBLES = [
+    pytest.param(unit, how, id=f"{unit} {word}")
+    for unit in UNITS
+    # What starts at boot is the unit of all clusters of PostgreSQL.
+    for word, how in (HOWS if "@15" in unit else HOWS | OFF).items()
+]
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("how", [*GONE, Unit("active", "disabled")], ids=["stopped", "failed", "unknown", "off at boot"])
+@pytest.mark.parametrize(("unit", "how"), TROUBLES)
 def test_a_unit_that_does_not_run_is_brought_back_and_told(unit: str, how: Unit | None) -> None:
-    if "@15" in unit and how not in GONE:
-        pytest.skip("what starts at boot is the unit of all clusters")
     step, name = UNITS[unit]
     found = fleet(BLOCKS["one with tls"])
 
@@ -313,7 +317,8 @@ def test_a_rule_of_the_firewall_that_is_gone_is_put_back_and_told(case: str) -> 
 
     made = plan(found, state(found, look), Deploy(RELEASE))
     assert ("firewall" in {phase.name for phase in made.phases}) is (case == "less")
-    said = {one.message for one in findings(found, state(found, look)) if one.name.endswith(" firewall")}
+    told = [one for one in findings(found, state(found, look)) if one.name.endswith(" firewall")]
+    said = {one.message for one in told if one.status == "error"}
     assert said == ({"`ufw allow from 10.0.0.1 to any port 8000 proto tcp` is gone"} if case == "less" else set())
 
 
@@ -577,6 +582,17 @@ def test_the_doctor_looks_at_the_certificate(days: float, status: str, message: 
         said = findings(found, state(found, lambda machine: replace(finished(machine), certificate_left=days * 86_400)))
         seen = [(one.name, one.status, one.message) for one in said if "certificate" in one.name]
         assert seen == [(f"{host} certificate", status, message) for host in hosts]
+
+
+def test_the_doctor_tells_what_is_there() -> None:
+    found = fleet(BLOCKS["one"])
+    said = {one.name: one.message for one in findings(found, state(found, finished))}
+    assert said["203.0.113.1 software"] == f"Node.js {NODE.version}, PM2, nginx 1, postgresql 1, redis-server 1"
+    assert said["203.0.113.1 firewall"] == "ufw is on"
+    assert said["203.0.113.1 app"] == "serves live, 2 of 2 workers alive"
+    nothing = {one.name: one.message for one in findings(found, state(found, bare))}
+    assert nothing["203.0.113.1 software"] == "nothing of what the app needs is installed yet"
+    assert "203.0.113.1 app" not in nothing
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from chatops.targets.vps.provision.machine import Machine
 LEAST_DISK = 1024**3
 LEAST_INODES = 20_000
 MOST_SKEW = 5.0
+SERVERS = ("nginx", "postgresql", "redis-server", "certbot")
 SYSTEMS = {"debian", "ubuntu"}
 GLIBC = (2, 28)
 DAY = 86_400
@@ -41,6 +42,8 @@ def _host(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
     if "app" in machine.roles:
         yield _at_least("memory", facts.memory_free, memory_needed(machine), "fewer `workers` need less")
     yield _clock(facts)
+    yield _software(facts)
+    yield from _app(facts)
     yield from _ports(machine, facts)
     yield from _certificate(machine, facts)
     yield from _boot(machine, facts)
@@ -100,6 +103,20 @@ def _clock(facts: HostFacts) -> Finding:
     )
 
 
+def _software(facts: HostFacts) -> Finding:
+    node = [f"Node.js {version}" for version in sorted(facts.runtimes)]
+    pm2 = ["PM2"] if facts.there.pm2_installed else []
+    packages = [f"{name} {facts.packages[name]}" for name in SERVERS if name in facts.packages]
+    return Finding("software", "ok", ", ".join([*node, *pm2, *packages]) or "nothing of what the app needs is installed yet")
+
+
+def _app(facts: HostFacts) -> Iterator[Finding]:
+    if live := facts.there.facts(facts.there.live):
+        message = f"serves {live.run_set.release}, {live.alive} of {counted(live.workers, 'worker')} alive"
+        fine = live.alive == live.workers
+        yield Finding("app", "ok" if fine else "warning", message, "" if fine else "`chatops logs` says why")
+
+
 def _ports(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
     """What would stand in nginx's way."""
     for port in (80, *((443,) if machine.block.tls else ())):
@@ -146,6 +163,8 @@ def _stopped(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
 def _firewall(machine: Machine, facts: HostFacts) -> Iterator[Finding]:
     if "firewall" in facts.stamps and machine.block.firewall and facts.firewall == "inactive":
         yield Finding("firewall", "error", "ufw is off", "`chatops deploy` brings it back")
+    elif facts.firewall == "active":
+        yield Finding("firewall", "ok", "ufw is on")
     for rule in sorted(unruled(machine, facts)):
         yield Finding("firewall", "error", f"`ufw {rule}` is gone", "`chatops deploy` brings it back")
 
