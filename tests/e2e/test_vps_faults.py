@@ -11,7 +11,7 @@ import pytest
 from chatops.targets.vps.provision import packages
 from tests.e2e.yard import Yard, harm
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 FREE_MIB = 30
 """Less than what a deploy asks for."""
 HOLD = """
@@ -45,6 +45,7 @@ def small(yard: Yard) -> Yard:
     return yard
 
 
+@pytest.mark.faults
 def test_a_full_disk(small: Yard) -> None:
     """Refused before anything is sent, or while it is; with room again the same command is enough."""
     release = small.health()["release"]
@@ -76,6 +77,7 @@ def test_a_full_disk(small: Yard) -> None:
     assert harm(small.deploy()) == {}
 
 
+@pytest.mark.faults
 def test_somebody_else_works_with_apt(kept_yard: Yard) -> None:
     """A new host installs its updates when we come: that is waited for, and told."""
     host = kept_yard.host
@@ -108,6 +110,7 @@ def offline(kept_yard: Yard) -> Iterator[Yard]:
     host.run(f"ip route replace {route}")
 
 
+@pytest.mark.faults
 def test_the_npm_registry_is_down(offline: Yard) -> None:
     """Where dependencies have not changed, nobody asks it; where they have, what serves goes on."""
     offline.change("offline")

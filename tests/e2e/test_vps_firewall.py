@@ -20,7 +20,7 @@ from tests.e2e.yard import Yard
 from tests.rig.host import Host
 from tests.rig.rig import Rig
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 STAMP = "/var/lib/chatops/chat/stamps/firewall"
 
 
@@ -54,6 +54,7 @@ def test_rules_that_were_there_are_kept(kept_yard: Yard) -> None:
     assert not waiting(host)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("before", ["true", "ufw --force disable"], ids=["up", "down"])
 def test_ssh_stays_as_restricted_as_it_was(kept_yard: Yard, rig: Rig, before: str) -> None:
     host, gateway = kept_yard.host, rig.engine.gateway()
@@ -64,6 +65,7 @@ def test_ssh_stays_as_restricted_as_it_was(kept_yard: Yard, rig: Rig, before: st
     host.run(f"ufw allow 22/tcp && ufw delete allow from {gateway} to any port 22 proto tcp")
 
 
+@pytest.mark.faults
 def test_a_rule_that_was_taken_away_is_told_and_put_back(kept_yard: Yard) -> None:
     host = kept_yard.host
     before = rules(host)
@@ -91,6 +93,7 @@ def opened(host: Host) -> set[str]:
     return {" ".join(rule.split()[3:8:4]) for rule in rules(host) if " from 10." in rule}
 
 
+@pytest.mark.faults
 def test_a_fleet_opens_what_it_uses_and_shuts_what_it_used(kept_yard: Yard) -> None:
     """Two apps, of which one has the Redis that was there first; the balancer of one moves, and one host goes."""
     host = kept_yard.host
@@ -120,6 +123,7 @@ def test_a_fleet_opens_what_it_uses_and_shuts_what_it_used(kept_yard: Yard) -> N
     assert rules(host) == before
 
 
+@pytest.mark.faults
 def test_rules_that_shut_us_out_go_away_again(kept_yard: Yard, rig: Rig) -> None:
     """A rule that somebody left in a ufw that was off comes into force with it, and new connections of ours are dropped."""
     host = kept_yard.host
@@ -141,6 +145,7 @@ def test_rules_that_shut_us_out_go_away_again(kept_yard: Yard, rig: Rig) -> None
     assert not waiting(host)
 
 
+@pytest.mark.faults
 def test_a_reboot_before_it_is_confirmed_takes_it_away(kept_yard: Yard) -> None:
     """The plug is pulled after the firewall came up, and before we came in again; the next deploy puts it up."""
     host = kept_yard.host
@@ -164,6 +169,7 @@ def test_a_reboot_before_it_is_confirmed_takes_it_away(kept_yard: Yard) -> None:
     assert rules(host) == before | {"ufw allow 443/tcp"}
 
 
+@pytest.mark.faults
 def test_sshd_on_another_port(kept_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """The port is the one that sshd really has; one that its file names only is opened for its next start."""
     host = kept_yard.host
@@ -183,6 +189,7 @@ systemctl daemon-reload && systemctl start door.socket
 """
 
 
+@pytest.mark.faults
 def test_an_sshd_that_systemd_starts_for_each_connection(kept_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of sshd's listens, and its file names another port: the one through which we came in is kept open."""
     host = kept_yard.host

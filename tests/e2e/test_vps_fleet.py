@@ -15,7 +15,7 @@ from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 ROLES = (["balancer"], ["app"], ["app"], ["data"])
 MARKED = """
 // A host with this file answers in the name of another release, once nginx stands before it.
@@ -128,6 +128,7 @@ def test_each_host_does_its_part_and_is_open_to_those_who_need_it(yard: Yard) ->
     assert yard.chatops("plan", "vps", "--detailed-exitcode").returncode == 0
 
 
+@pytest.mark.faults
 def test_all_are_ready_before_one_is_switched_and_the_balancer_does_not_notice(yard: Yard) -> None:
     before = at_the_balancer(yard)
     yard.change("second")
@@ -143,6 +144,7 @@ def test_all_are_ready_before_one_is_switched_and_the_balancer_does_not_notice(y
     assert position(events, "step_finished", "through", canary) < position(events, "step_started", "switch", other)
 
 
+@pytest.mark.faults
 def test_a_host_that_can_t_prepare_keeps_all_others_as_they_are(yard: Yard) -> None:
     release, second = yard.health()["release"], apps(yard)[1]
     second.run("chown root:root /srv/chat/releases && chmod 755 /srv/chat/releases")
@@ -183,6 +185,7 @@ def test_a_gate_that_fails_on_one_host_takes_every_host_back(yard: Yard) -> None
         assert host.run("pgrep -af launch.cjs -u chat").out.count(bad[0]) == 0
 
 
+@pytest.mark.faults
 def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     first, second = apps(yard)
     before = yard.health()["release"]
@@ -217,6 +220,7 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     assert yard.json("status", "vps")["notices"] == []
 
 
+@pytest.mark.faults
 def test_a_hiccup_of_all_app_hosts_is_over_when_it_is_over(yard: Yard) -> None:
     """Each has failed often enough to be left out by the balancer for a while; as all have, none is."""
     ask = "curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1/health"
@@ -229,6 +233,7 @@ def test_a_hiccup_of_all_app_hosts_is_over_when_it_is_over(yard: Yard) -> None:
     assert (during, after) == (["502"] * 10, ["200"] * 10)
 
 
+@pytest.mark.faults
 def test_back_restarted_and_scaled(yard: Yard) -> None:
     before, first = at_the_balancer(yard), yard.health()["release"]
     yard.change("to go back from")
@@ -248,6 +253,7 @@ def test_back_restarted_and_scaled(yard: Yard) -> None:
     assert at_the_balancer(yard) == before
 
 
+@pytest.mark.faults
 def test_logs_and_monitor_are_of_all_hosts(yard: Yard) -> None:
     for _ in range(6):
         yard.health()

@@ -17,7 +17,7 @@ import websockets
 from tests.e2e.matrix import Field, Fields, ended, until_notice, until_step
 from tests.e2e.yard import harm
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.faults]
+pytestmark = pytest.mark.timeout(600)
 
 
 def other(field: Field, folder: Path) -> Field:
@@ -54,6 +54,7 @@ def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
     fields.keep(field)
 
 
+@pytest.mark.faults
 def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
     field.env["LOGNAME"] = "ana"
@@ -73,6 +74,7 @@ def test_one_provisions_while_another_deploys(fields: Fields, tmp_path: Path) ->
     fields.keep(field)
 
 
+@pytest.mark.faults
 def test_nobody_comes_in_between_a_failure_and_the_way_back(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
     bob = other(field, tmp_path)
@@ -106,6 +108,7 @@ def when(holds: Callable[[], bool], then: Callable[[], object]) -> threading.Thr
     return thread
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("fault", ["cut", "freeze", "sigkill"])
 def test_an_upload_that_breaks_off(fields: Fields, fault: str) -> None:
     """20 MB that no compression makes smaller."""
@@ -138,6 +141,7 @@ def test_an_upload_that_breaks_off(fields: Fields, fault: str) -> None:
     fields.keep(field)
 
 
+@pytest.mark.faults
 def test_pm2_stops_and_starts_with_time_to_drain(fields: Fields) -> None:
     """Clients that don't go are closed by the worker with 1012 (service restart), not cut off; all workers drain at once."""
     field = fields.take()

@@ -13,7 +13,7 @@ from tests.e2e.yard import Yard, harm
 from tests.rig.host import Host
 from tests.rig.impostor import impostor
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 CANARY = "c4n4ry-'\"$(touch /tmp/pwned)`id`\\ é\nsecond line\n\ttail-c4n4ry"
 STRANGE = "'single' \"double\" $(touch /tmp/pwned) `touch /tmp/pwned` $HOME ${PATH} \\n\nnext line é\t;&|<>*?[]{}!#~%"
 LOGIN = "printf '\\033[2Jwelcome to the server\\n'; echo 'to standard error' >&2; sleep 1; export IFS=x PS1=y\n"
@@ -68,6 +68,7 @@ def test_a_canary_is_found_nowhere_but_in_its_file(yard: Yard) -> None:
     assert leaks(yard) == []
 
 
+@pytest.mark.faults
 def test_a_login_that_talks_and_is_slow(yard: Yard) -> None:
     """The shell of root, then of the app's own user, prints what it likes, changes variables and takes a second."""
     yard.host.run("chsh -s /bin/bash root")
@@ -97,6 +98,7 @@ def test_a_login_that_talks_and_is_slow(yard: Yard) -> None:
     assert yard.json("status", "vps")["state"] == "healthy"
 
 
+@pytest.mark.faults
 def test_another_host_in_its_place(yard: Yard) -> None:
     """Both fingerprints are told; nobody logs in, whatever is asked for."""
     yard.host.stop()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.yard import Yard
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 ACCESS = "/var/log/nginx/chatops-chat.access.log"
 ERRORS = "/var/log/nginx/chatops-chat.error.log"
 SITE = "/etc/nginx/conf.d/chatops-chat.conf"
@@ -60,6 +60,7 @@ def test_every_answer_has_an_id_and_is_in_the_books(kept_yard: Yard) -> None:
     assert line["upstream"].startswith("unix:/srv/chat/run/")
 
 
+@pytest.mark.faults
 def test_a_site_with_which_nginx_does_not_answer_is_taken_back(kept_yard: Yard) -> None:
     """nginx takes it, and somebody else's server gets the requests to this host itself; users notice nothing of that."""
     host = kept_yard.host
@@ -101,6 +102,7 @@ def test_the_app_has_no_rights_and_pm2_keeps_its_home_shut(kept_yard: Yard) -> N
     assert seen <= {*usual.split(), of_the_unit, *of_pm2.split(), *of_the_machine}
 
 
+@pytest.mark.faults
 def test_logs_are_rotated_and_none_is_missed(kept_yard: Yard) -> None:
     """By the system's own logrotate, while somebody reads along."""
     host = kept_yard.host
@@ -137,6 +139,7 @@ def test_errors_of_nginx_are_as_old_as_they_say(kept_yard: Yard) -> None:
     assert 50 < age.total_seconds() < 120
 
 
+@pytest.mark.faults
 def test_a_worker_that_ends_again_and_again_is_shown_as_crashed(kept_yard: Yard) -> None:
     """PM2 tries it again every 15 s at last; it comes back by itself when it can."""
     host = kept_yard.host
@@ -175,6 +178,7 @@ def test_a_bad_release_is_marked_and_passed_over(kept_yard: Yard) -> None:
     assert kept_yard.events("rollback", "vps", "--yes")[-1]["release"] == good
 
 
+@pytest.mark.faults
 def test_stores_that_others_run_and_none(kept_yard: Yard) -> None:
     """Given as URLs; a password in one is as secret as any."""
     host = kept_yard.host

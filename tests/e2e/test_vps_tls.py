@@ -20,7 +20,7 @@ from tests.rig.mirror import Mirror
 from tests.rig.pebble import Authority
 from tests.rig.rig import Rig
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 DOMAIN = "chat.example.test"
 LINEAGE = "/etc/letsencrypt/renewal/chatops-chat.conf"
 
@@ -100,6 +100,7 @@ def refused(named: Named, **tls: Any) -> str:
     return str(finished["error"])
 
 
+@pytest.mark.faults
 def test_a_certificate_that_is_refused(named: Named, acme: Authority) -> None:
     """The reason is told; nothing served before, and plain HTTP answers for the next try; then the same command is enough."""
     gone = f"https://{acme.directory.split('/')[2].rpartition(':')[0]}:9/dir"
