@@ -160,6 +160,7 @@ def no_orphans(yard: Yard) -> None:
     assert (seen["state"], seen["lock"]) == ("healthy", None)
 
 
+@pytest.mark.faults
 def test_pm2_is_killed(kept_yard: Yard) -> None:
     """Where it is gone, that is told and a deploy brings it back; killed, systemd does. No worker is there twice."""
     host = kept_yard.host

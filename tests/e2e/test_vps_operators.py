@@ -28,6 +28,7 @@ def other(field: Field, folder: Path) -> Field:
     return made
 
 
+@pytest.mark.faults
 def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
     field = fields.take()
     field.env["LOGNAME"] = "ana"
