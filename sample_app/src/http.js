@@ -14,6 +14,8 @@ const WINDOW_MAX_MS = 60_000
 const ROOM = /(?<=^\/api\/rooms\/)[^/]+(?=\/messages$)/
 // Above the 90 s for which Heroku's router keeps an idle connection, so that it is never the server who hangs up first.
 const TIMEOUTS = { keepAliveTimeout: 95_000, headersTimeout: 20_000, requestTimeout: 30_000 }
+// Who takes nothing of an answer for so long is cut; what has become a WebSocket, or waits for its next request, is not meant.
+const STALLED_MS = 30_000
 const HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy':
@@ -58,7 +60,7 @@ export function createServers(chat) {
   // An offer of HTTP/2, which some clients make with every request, is not taken up (Node before 24.9 answers it 404).
   const shouldUpgradeCallback = ({ headers }) => /^websocket$/i.test(headers.upgrade)
   const server = http.createServer({ ...TIMEOUTS, shouldUpgradeCallback }, listener(chat, knows))
-  server.on('upgrade', (...knock) => receive(chat, ...knock)).maxConnections = maxConnections + 1000
+  server.on('upgrade', (...knock) => receive(chat, ...knock)).setTimeout(STALLED_MS).maxConnections = maxConnections + 1000
   return servers.set(server, port)
 }
 
