@@ -5,8 +5,10 @@ import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
 
-const chats = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 32 * 1024 })
-const echoes = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 16 * 1024 * 1024 })
+const KIND = { noServer: true, clientTracking: false }
+const chats = new WebSocketServer({ ...KIND, maxPayload: 32 * 1024 })
+// Protocol tests send 16 MiB, a byte or a fragment at a time.
+const echoes = new WebSocketServer({ ...KIND, maxPayload: 16 * 1024 * 1024, maxFragments: 2e5, maxBufferedChunks: 2e6 })
 /** How many connections an address has. */
 const addresses = new Map()
 
