@@ -104,9 +104,9 @@ export class Rooms {
     const now = Date.now()
     const rooms = [...this.all.values()]
     const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
-    // Said again when it has changed, and before the others forget it.
+    // Said again when it has changed, before the others forget it, and to see whether the store takes anything again.
     const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
-    if (said !== this.#said) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
+    if (said !== this.#said || !this.chat.store.up) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
     this.#said = said
     const elsewhere = await this.chat.store.present(this.instance, now)
     for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))

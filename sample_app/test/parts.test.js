@@ -147,9 +147,12 @@ test('a dependency is as its last call was, says so when that changes, and is sl
   await fails('refused')
   await fails('gone')
   assert.equal(dependency.up, false)
+  await dependency.ask('read', async () => {}, false)
+  assert.equal(dependency.up, false, 'what only reads proves nothing')
   await dependency.ask('ping', async () => {})
+  await dependency.ask('read', async () => {}, false)
   assert.equal(dependency.up, true)
   const [up, down] = ['dependency up', 'dependency down']
   assert.deepEqual(lines, [up, `${down}: refused`, `${down}: gone`, up])
-  assert.deepEqual(observed, [1, 'ping', 1, 'ping', 0, 'ping', 0, 'ping', 0, 'ping', 1, 'ping'])
+  assert.deepEqual(observed, [1, 'ping', 1, 'ping', 0, 'ping', 0, 'ping', 0, 'ping', 'read', 1, 'ping', 1, 'read'])
 })

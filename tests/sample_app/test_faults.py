@@ -200,6 +200,35 @@ def test_sends_are_refused_with_a_retry_time_while_the_store_is_away(folder: Pat
                 postgres.process.start()
 
 
+def test_a_database_that_can_only_be_read_is_no_healthy_one(folder: Path, postgres: Server) -> None:
+    """However often something is read meanwhile."""
+
+    def make(read_only: bool) -> None:
+        sql = f"ALTER SYSTEM SET default_transaction_read_only = {'on' if read_only else 'off'}"
+        command = [psql, "-q", postgres.url, "-c", "SET default_transaction_read_only = off"]
+        subprocess.run([*command, "-c", sql, "-c", "SELECT pg_reload_conf()"], check=True, timeout=20, capture_output=True)
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line:
+            make(read_only=True)
+            cid = await line.say("x")
+            while (error := await line.next("error", "ack"))["type"] == "ack":
+                cid = await line.say("x")
+            assert (error["code"], error["cid"]) == ("unavailable", cid)
+            began = time.monotonic()
+            while time.monotonic() < began + 2:
+                assert (await asyncio.to_thread(chat.get, "/api/rooms/lobby/messages"))[0].status == 200
+                assert status(chat) == "fail"
+
+    psql = need("psql", "postgresql-client")
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        try:
+            asyncio.run(session(chat))
+        finally:
+            make(read_only=False)
+        wait_for([chat], "pass")
+
+
 def test_a_worker_that_starts_before_its_database_becomes_healthy(folder: Path, postgres: Server) -> None:
     postgres.process.stop(signal.SIGQUIT)
     try:
