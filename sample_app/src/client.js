@@ -14,9 +14,8 @@ export class Client {
   rooms = new Set()
   name = undefined
   expires = Infinity
-  /** Resolves when the newest history is read, which may be larger than what a slow reader is allowed. */
+  /** Resolves when the newest page of a history is read; the next one waits for that. */
   reading = undefined
-  #unread = 0
   #alive = true
 
   constructor(chat, ws, socket) {
@@ -31,8 +30,7 @@ export class Client {
   /** Write encoded frames, and call `read` once they are; false when the client is gone, or cut as it does not read. */
   write(bytes, read) {
     if (this.ws.readyState !== this.ws.OPEN) return false
-    const allowed = this.reading ? MAX_WAITING + this.#unread : MAX_WAITING
-    if (this.socket.writableLength <= allowed) return this.socket.write(bytes, read) || true
+    if (this.socket.writableLength <= MAX_WAITING) return this.socket.write(bytes, read) || true
     this.chat.metrics.slowConsumers.inc()
     this.ws.terminate()
     return false
@@ -43,9 +41,7 @@ export class Client {
   }
 
   history(text) {
-    const bytes = encodeFrame(text)
-    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.reading = undefined))
-    this.#unread = bytes.length
+    this.reading = new Promise((read) => this.write(encodeFrame(text), read)).then(() => (this.reading = undefined))
   }
 
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */

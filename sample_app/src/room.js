@@ -3,8 +3,10 @@ import { Audience, encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
 const TAIL = 500
-const PAGE = 50
+const NEWEST = 50
 const SHOWN = 100
+// Of a large history a client has no more than a page unread, in UTF-16 units, each of which is three bytes at most.
+const PAGE_SIZE = 128 * 1024
 
 export class Room extends Audience {
   /** The newest seq that was read; undefined until the store has been asked. */
@@ -55,21 +57,26 @@ export class Room extends Audience {
     }
   }
 
-  /** Give a client what it is missing after `after`, who is here, and everything from now on. */
+  /**
+   * Give a client a page of what it is missing after `after`; answers the seq to go on after, if there is more. With the last
+   * page it gets who is here and everything from now on.
+   */
   admit(client, after) {
     this.flush()
     const missing = this.last - after
     // More than the tail, or a number of a store that was lost.
     const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
-    const count = after === null || reset ? PAGE : missing
+    const count = after === null || reset ? NEWEST : missing
     const messages = count === 0 ? [] : this.#tail.slice(-count)
-    client.history(encodeHistory(this.name, messages, reset))
+    const page = fitting(messages)
+    client.history(encodeHistory(this.name, page, reset))
+    const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
+    this.metrics.resumes.inc({ outcome })
+    this.metrics.resumeMessages.inc(page.length)
+    if (page.length < messages.length) return this.last - messages.length + page.length
     this.members.add(client)
     // In a large room what the others were told last will do.
     client.write(encodeFrame((this.members.size > SHOWN && this.#told) || this.#presence()))
-    const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
-    this.metrics.resumes.inc({ outcome })
-    this.metrics.resumeMessages.inc(messages.length)
   }
 
   /** The names of who is in it in this process. */
@@ -89,4 +96,11 @@ export class Room extends Audience {
     const all = [...new Set([...this.names(), ...this.#elsewhere])]
     return JSON.stringify({ type: 'presence', room: this.name, members: all.sort().slice(0, SHOWN), total: all.length })
   }
+}
+
+/** The first of the texts, as many as one page holds. */
+function fitting(texts) {
+  let size = 0
+  const end = texts.findIndex((text) => (size += text.length) > PAGE_SIZE)
+  return end < 0 ? texts : texts.slice(0, Math.max(1, end))
 }

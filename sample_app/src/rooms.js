@@ -24,7 +24,7 @@ export class Rooms {
     this.chat = chat
   }
 
-  /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
+  /** Answer with the history after `after`, as fast as it is read, then follow the room; waits while the store is away. */
   async join(client, name, after) {
     if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
     const room = this.all.get(name)
@@ -33,7 +33,8 @@ export class Rooms {
     while (isBehind() && !(await room.catchUp())) await sleep(RETRY_MS)
     while (client.reading) await client.reading
     if (this.all.get(name) !== room) return this.join(client, name, after)
-    if (client.rooms.has(name)) room.admit(client, after)
+    const rest = client.rooms.has(name) && room.admit(client, after)
+    if (rest) return this.join(client, name, rest)
   }
 
   leave(client, name) {

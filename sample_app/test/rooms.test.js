@@ -111,6 +111,28 @@ test('who leaves while the store is away is not waited for', { timeout: 5000 }, 
   assert.deepEqual(ana.frames, [])
 })
 
+test('a large history goes to a client in pages, each when the one before is read, also while the room goes on', async () => {
+  const { stored, rooms } = stage(100)
+  for (const one of stored) one.text = '日'.repeat(4000)
+  const ana = member()
+  const pages = []
+  const history = (text) => {
+    pages.push({ text, read: Promise.withResolvers() })
+    ana.reading = pages.at(-1).read.promise.then(() => (ana.reading = undefined))
+  }
+  const joining = rooms.join(Object.assign(ana, { history }), 'lobby', 0)
+  for (let page = 0; page < 4; page += 1) {
+    for (let turn = 0; turn < 5; turn += 1) await nextTick()
+    assert.deepEqual([pages.length, ana.frames], [page + 1, []])
+    rooms.heard({ rows: [row(101 + page)], committed: 1 })
+    pages[page].read.resolve()
+  }
+  await joining
+  assert.ok(pages.every(({ text }) => Buffer.byteLength(text) < 400_000 && text.endsWith('"reset":false}')))
+  assert.deepEqual(pages.flatMap(({ text }) => seqs(text)), Array.from({ length: 103 }, (_, index) => index + 1))
+  assert.deepEqual(ana.frames.flatMap(seqs), [104])
+})
+
 test('histories go to a client one after the other, as it reads', async () => {
   const { rooms } = stage(1)
   const { promise, resolve } = Promise.withResolvers()
