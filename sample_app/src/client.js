@@ -61,11 +61,11 @@ export class Client {
       await this.#act(frame)
     } catch (error) {
       if (!(error instanceof protocol.FrameError)) throw error
-      this.#refuse(error, protocol.readCid(frame?.cid))
+      this.refuse(error, protocol.readCid(frame?.cid))
     }
   }
 
-  #refuse({ message, code, retryAfterMs }, cid) {
+  refuse({ message, code, retryAfterMs }, cid) {
     const known = code === 'rate_limited' || code === 'unavailable'
     this.chat.metrics.received.inc({ result: known ? code : 'invalid' })
     this.send({ type: 'error', code, message, retry_after_ms: retryAfterMs, cid })
@@ -106,7 +106,6 @@ export class Client {
   #join(room, after) {
     protocol.check(this.rooms.size < MAX_ROOMS || this.rooms.has(room), `more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
-    if (!this.chat.store.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 

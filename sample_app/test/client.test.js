@@ -33,7 +33,6 @@ function client() {
   const chat = {
     config: { messagesPerSecond: 10, heartbeatMs: 25_000 },
     metrics: { slowConsumers: cut, received: { inc() {} } },
-    store: { up: true },
     rooms: { join: (member, room) => joined.push(room) },
   }
   const socket = new MadeUpSocket()

@@ -104,11 +104,22 @@ test('two looks at a store that was lost leave the room alone that was made betw
 test('who leaves while the store is away is not waited for', { timeout: 5000 }, async () => {
   const { store, rooms } = stage(1)
   store.read = () => Promise.reject(new Error('away'))
-  const ana = member()
+  const refused = []
+  const ana = { ...member(), refuse: ({ code }) => refused.push(code) }
   const joining = rooms.join(ana, 'lobby', null)
   rooms.leave(ana, 'lobby')
   await joining
-  assert.deepEqual(ana.frames, [])
+  assert.deepEqual([ana.frames, refused], [[], ['unavailable']])
+  assert.equal(rooms.all.size, 0, 'the room is not kept for ever')
+})
+
+test('who joins a room that is known already gets its history although the store is away, and no refusal', async () => {
+  const { store, rooms } = stage(3)
+  await rooms.join(member(), 'lobby', null)
+  store.read = () => Promise.reject(new Error('away'))
+  const bob = { ...member(), refuse: () => assert.fail('refused') }
+  await rooms.join(bob, 'lobby', 1)
+  assert.deepEqual(bob.frames.flatMap(seqs), [2, 3])
 })
 
 test('a large history goes to a client in pages, each when the one before is read, also while the room goes on', async () => {
