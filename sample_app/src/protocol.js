@@ -3,8 +3,10 @@ import { isRoom, tidy } from '../public/names.js'
 
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._'-]{0,30}[\p{L}\p{N}\p{M}.])?$/u
 const CID = /^[A-Za-z0-9_-]{8,64}$/
-// C0 without TAB and LF, DEL, C1, line separators, and the bidirectional overrides that disguise text.
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu
+// What is not seen, and may disguise what is: controls but for TAB and LF, line separators, marks of direction, tags, invisible
+// spaces. Joiners make letters and emoji, some Arabic signs are seen, and the first group is a flag like Scotland's.
+const UNSEEN =
+  /(\u{1f3f4}[\u{e0030}-\u{e007a}]{3,6}\u{e007f})|[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]--[\t\n\u0600-\u0605\u06dd\u08e2\u200c\u200d]]/gv
 const MAX_TEXT = 4000
 
 /** Why a frame is refused: message, `code` and maybe `retry_after_ms` go back to the client. */
@@ -70,7 +72,7 @@ export function readCid(value) {
 /** The room, cid and clean text of a `send`. */
 export function readSend({ room, cid, text }) {
   check(readCid(cid), 'no `cid`')
-  const clean = typeof text === 'string' ? text.normalize('NFC').replace(CONTROLS, '').trim() : ''
+  const clean = typeof text === 'string' ? text.replace(UNSEEN, '$1').normalize('NFC').trim() : ''
   check(clean !== '', 'the message is empty')
   check(clean.length <= MAX_TEXT, `a message has at most ${MAX_TEXT} characters`, 'too_large')
   return { room: readRoom(room), cid, text: clean }
