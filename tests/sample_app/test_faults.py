@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 import uuid
@@ -227,6 +228,33 @@ def test_a_database_that_can_only_be_read_is_no_healthy_one(folder: Path, postgr
         finally:
             make(read_only=False)
         wait_for([chat], "pass")
+
+
+def test_a_write_lock_of_somebody_else_stops_nothing_but_writing(folder: Path) -> None:
+    """Held for as long as a send is waited for."""
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line, asyncio.timeout(30):
+            await line.say("before")
+            await line.next("ack")
+            with contextlib.closing(sqlite3.connect(folder / "chat.sqlite")) as other:
+                other.execute("BEGIN IMMEDIATE")
+                cid = await line.say("meanwhile")
+                refusal = asyncio.create_task(line.next("error"))
+                delays = []
+                while not refusal.done():
+                    began = time.monotonic()
+                    assert (await asyncio.to_thread(chat.get, "/live"))[0].status == 200
+                    delays.append(time.monotonic() - began)
+                error = await refusal
+            assert max(delays) < 0.5
+            assert (error["cid"], error["code"], error["retry_after_ms"]) == (cid, "unavailable", 2000)
+            await asyncio.to_thread(wait_for, [chat], "pass")
+            await line.say("meanwhile", cid=cid)
+            assert (await line.next("ack"))["seq"] == 2
+
+    with start_chat(folder) as chat:
+        asyncio.run(session(chat))
 
 
 def test_a_worker_that_starts_before_its_database_becomes_healthy(folder: Path, postgres: Server) -> None:
