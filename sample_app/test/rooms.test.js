@@ -141,6 +141,7 @@ test('a large history goes to a client in pages, each when the one before is rea
   await joining
   assert.ok(pages.every(({ text }) => Buffer.byteLength(text) < 400_000 && text.endsWith('"reset":false}')))
   assert.deepEqual(pages.flatMap(({ text }) => seqs(text)), Array.from({ length: 103 }, (_, index) => index + 1))
+  await nextTick()
   assert.deepEqual(ana.frames.flatMap(seqs), [104])
 })
 
