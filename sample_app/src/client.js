@@ -1,6 +1,6 @@
 // One WebSocket connection: what its client may do, and the frames it gets.
 import { MAX_ROOMS } from '../public/names.js'
-import { encodeFrame } from './fanout.js'
+import { encodeFrame, hold } from './fanout.js'
 import * as protocol from './protocol.js'
 import { readToken } from './token.js'
 
@@ -37,6 +37,7 @@ export class Client {
   }
 
   send(frame) {
+    hold(this.socket)
     this.write(encodeFrame(JSON.stringify(frame)))
   }
 

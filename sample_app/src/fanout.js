@@ -1,4 +1,4 @@
-// Fan-out: a frame is encoded once, and a client gets all frames of one event-loop tick in one write.
+// Fan-out: a frame is encoded once, and a client gets all frames of one event-loop tick in one write, answers included.
 //
 // Writing to the socket beside `ws` is sound because every write here, and every frame `ws` itself sends with
 // compression and fragmentation off, is a sequence of whole frames.
@@ -6,12 +6,20 @@ import { Sender } from 'ws'
 
 const TEXT = { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }
 
-/** The audiences for which frames wait in this tick. */
+/** The audiences for which frames wait in this tick, and the sockets on which answers do. */
 const waiting = new Set()
+const held = new Set()
 
 /** The bytes of one unmasked WebSocket text frame. */
 export function encodeFrame(text) {
   return Buffer.concat(Sender.frame(Buffer.from(text), TEXT))
+}
+
+/** Keep what is written to a socket together until the tick ends. */
+export function hold(socket) {
+  if (waiting.size + held.size === 0) setImmediate(flushAll)
+  if (!held.has(socket)) socket.cork()
+  held.add(socket)
 }
 
 /** Members who get the same frames: queued, and written to each at once when the tick ends. */
@@ -27,7 +35,7 @@ export class Audience {
   /** Queue JSON texts for all members; `committed` is when (ms since 1970) they were stored, else undefined. */
   push(texts, committed) {
     if (this.members.size === 0 || texts.length === 0) return
-    if (waiting.size === 0) setImmediate(flushAll)
+    if (waiting.size + held.size === 0) setImmediate(flushAll)
     waiting.add(this)
     for (const text of texts) this.#frames.push(encodeFrame(text))
     this.#committed ??= committed
@@ -49,8 +57,8 @@ export class Audience {
 
 /** Members of several audiences get one write too: their sockets are held until all are flushed. */
 function flushAll() {
-  const members = waiting.size > 1 ? new Set([...waiting].flatMap((audience) => [...audience.members])) : []
-  for (const member of members) member.socket.cork()
+  if (waiting.size > 1) for (const { members } of waiting) for (const { socket } of members) hold(socket)
   for (const audience of waiting) audience.flush()
-  for (const member of members) member.socket.uncork()
+  for (const socket of held) socket.uncork()
+  held.clear()
 }

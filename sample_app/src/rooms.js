@@ -55,7 +55,7 @@ export class Rooms {
     return results[place]
   }
 
-  /** One batch after the other; the next one fills meanwhile. All hear what is stored before its senders do. */
+  /** One batch after the other; the next one fills meanwhile. An `ack` leaves ahead of its message, in the same write. */
   async #write(previous) {
     await previous.catch(() => {})
     await sleep(BATCH_MS)

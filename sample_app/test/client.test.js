@@ -11,9 +11,16 @@ class MadeUpSocket extends EventEmitter {
   ended = []
   written = []
 
-  write(bytes, read) {
+  cork() {
+    this.written.push('hold')
+  }
+
+  uncork() {
+    this.written.push('release')
+  }
+
+  write(bytes) {
     this.written.push(bytes)
-    this.read = read
     return true
   }
 
@@ -95,7 +102,7 @@ test('a client is in 32 rooms at most, and may join one of them again', async ()
   socket.emit('message', JSON.stringify({ type: 'join', room: 'room33' }), false)
   await new Promise(setImmediate)
   assert.deepEqual(joined, [...Object.keys(rooms).slice(0, 32), 'room0'])
-  const said = socket.written.map((bytes) => bytes.toString().match(/"(welcome|error)"|more than 32 rooms/g))
+  const said = socket.written.filter(Buffer.isBuffer).map((bytes) => bytes.toString().match(/"(welcome|error)"|more than 32 rooms/g))
   assert.deepEqual(said, [['"welcome"'], ['"error"', 'more than 32 rooms'], ['"error"', 'more than 32 rooms']])
 })
 
@@ -114,5 +121,16 @@ test('a ping is answered with its value, but not with one that nests deeper than
   socket.emit('message', '{"type":"ping","t":7}', false)
   socket.emit('message', `{"type":"ping","t":${'['.repeat(9000)}${']'.repeat(9000)}}`, false)
   await new Promise(setImmediate)
-  assert.deepEqual(socket.written.slice(1).map((bytes) => bytes.subarray(2).toString()), ['{"type":"pong","t":7}', '{"type":"pong"}'])
+  const said = socket.written.filter(Buffer.isBuffer).slice(1).map((bytes) => bytes.subarray(2).toString())
+  assert.deepEqual(said, ['{"type":"pong","t":7}', '{"type":"pong"}'])
+})
+
+test('the answers of one tick leave in one write', async () => {
+  const { socket } = client()
+  await hello(socket)
+  const before = socket.written.length
+  for (let t = 0; t < 3; t += 1) socket.emit('message', '{"type":"ping"}', false)
+  await new Promise(setImmediate)
+  const written = socket.written.slice(before).map((one) => (Buffer.isBuffer(one) ? 'pong' : one))
+  assert.deepEqual(written, ['hold', 'pong', 'pong', 'pong', 'release'])
 })

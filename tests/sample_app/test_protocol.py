@@ -50,7 +50,9 @@ def test_a_message_is_stored_acknowledged_and_delivered_once(folder: Path, store
             }  # fmt: skip
             await ana.say("hé\u0000llo\u202e", room, cid)
             assert (await ana.next("ack"))["seq"] == 1
-            await ana.say("next", room)
+            cid = await ana.say("next", room)
+            told = [await ana.next("ack", "message") for _ in range(2)]
+            assert [(frame["type"], frame["cid"]) for frame in told] == [("ack", cid), ("message", cid)]
             assert (await bob.next("message"))["seq"] == 2
 
     with start_chat(folder, env=store_env | {"LOG_LEVEL": "debug"}) as chat:
