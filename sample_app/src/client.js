@@ -55,7 +55,10 @@ export class Client {
 
   async #receive(data, isBinary) {
     if (this.ws.readyState !== this.ws.OPEN) return
-    if (this.frames.take() > 0) return this.ws.close(1008, 'too many frames')
+    if (this.frames.take() > 0) {
+      this.chat.metrics.received.inc({ result: 'rate_limited' })
+      return this.ws.close(1008, 'too many frames')
+    }
     let frame
     try {
       frame = protocol.parseFrame(data, isBinary)

@@ -5,6 +5,9 @@ import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
 
+// What `ws` closes with by itself, for which it then reports 1006.
+const CLOSED_FOR = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009, WS_ERR_INVALID_UTF8: 1007 }
+
 const KIND = { noServer: true, clientTracking: false }
 const chats = new WebSocketServer({ ...KIND, maxPayload: 32 * 1024 })
 // Protocol tests send 16 MiB, a byte or a fragment at a time.
@@ -53,18 +56,20 @@ function admit(chat, ws, socket, from) {
   const { metrics, log, clients } = chat
   const client = new Client(chat, ws, socket)
   const started = performance.now()
+  let fault = undefined
   clients.add(client)
   count(from.address, 1)
   metrics.opened.inc()
-  ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
-  ws.on('close', (code) => {
+  ws.on('error', (error) => (fault = error))
+  ws.on('close', (received) => {
+    const code = CLOSED_FOR[fault?.code] ?? received
     for (const room of client.rooms) chat.rooms.leave(client, room)
     clients.delete(client)
     count(from.address, -1)
     // Codes that clients make up share one label.
     metrics.closed.inc({ code: code < 1016 ? String(code) : 'other' })
     const seconds = Math.round((performance.now() - started) / 1000)
-    log.info({ event: 'close', code, user: client.name, ...from, seconds }, 'client gone')
+    log.info({ event: 'close', code, user: client.name, ...from, seconds, error: fault?.message }, 'client gone')
   })
 }
 

@@ -141,9 +141,13 @@ def test_limits_of_size_and_rate(chat: Chat) -> None:
             await line.connection.send("x" * 40_000)
             assert await line.closed() == 1009
         async with join(chat.socket) as line:
+            limited = chat.metric("chat_messages_received_total", result="rate_limited")
             for _ in range(400):
                 await line.send(type="ping", t=0)
             assert await line.closed() == 1008
+            assert chat.metric("chat_messages_received_total", result="rate_limited") == limited + 1
+        assert chat.metric("chat_connections_closed_total", code="1009") == 1
+        assert chat.metric("chat_connections_closed_total", code="1008") == 1
 
     asyncio.run(session())
 
