@@ -84,7 +84,8 @@ export class Client {
     switch (frame.type) {
       case 'hello': return this.#hello(frame)
       case 'send': return this.#send(protocol.readSend(frame))
-      case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
+      case 'join': this.#pay()
+        return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
       case 'typing': return this.chat.rooms.typing(this, protocol.readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: typeof frame.t === 'object' ? undefined : frame.t })
@@ -107,6 +108,12 @@ export class Client {
     for (const [room, after] of wanted) this.#join(room, after)
   }
 
+  /** What a message costs: its answer goes to many, or is long. */
+  #pay() {
+    const wait = this.messages.take()
+    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
+  }
+
   #join(room, after) {
     protocol.check(this.rooms.size < MAX_ROOMS || this.rooms.has(room), `more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
@@ -115,8 +122,7 @@ export class Client {
 
   async #send({ room, cid, text }) {
     protocol.check(this.rooms.has(room), 'join the room first')
-    const wait = this.messages.take()
-    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
+    this.#pay()
     const end = this.chat.metrics.ackSeconds.startTimer()
     const { seq, duplicate } = await this.chat.rooms.say({ room, sender: this.name, cid, text })
     end()

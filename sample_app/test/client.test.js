@@ -106,6 +106,16 @@ test('a client is in 32 rooms at most, and may join one of them again', async ()
   assert.deepEqual(said, [['"welcome"'], ['"error"', 'more than 32 rooms'], ['"error"', 'more than 32 rooms']])
 })
 
+test('a join costs what a message does, and the rooms of a hello cost nothing', async () => {
+  const { socket, joined } = client()
+  const rooms = Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`room${index}`, null]))
+  socket.emit('message', JSON.stringify({ type: 'hello', name: 'ana', rooms }), false)
+  for (let count = 0; count < 50; count += 1) socket.emit('message', '{"type":"join","room":"room0"}', false)
+  await new Promise(setImmediate)
+  assert.equal(joined.length, 32 + 40)
+  assert.match(socket.written.filter(Buffer.isBuffer).at(-1).toString(), /"code":"rate_limited".*"retry_after_ms":\d+/)
+})
+
 test('who says hello after the first beat stays', async () => {
   const { socket, client: ana } = client()
   ana.beat(0)
