@@ -51,17 +51,16 @@ const FOR_OPERATORS = {
   'POST /undrain': (chat) => ({ body: { connections: chat.stay() } }),
 }
 
-/** Each server with where it listens: the public one, and the operator's own where OPS_SOCKET asks for it. */
+/** Each server with where it listens: the public one first, then the operator's own where OPS_SOCKET asks for it. */
 export function createServers(chat) {
   const { port, opsToken, opsSocket, maxConnections } = chat.config
-  const servers = new Map()
-  if (opsSocket) servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket)
   const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
   // An offer of HTTP/2, which some clients make with every request, is not taken up (Node before 24.9 answers it 404).
   const shouldUpgradeCallback = ({ headers }) => /^websocket$/i.test(headers.upgrade)
   const server = http.createServer({ ...TIMEOUTS, shouldUpgradeCallback }, listener(chat, knows))
   server.on('upgrade', (...knock) => receive(chat, ...knock)).setTimeout(STALLED_MS).maxConnections = maxConnections + 1000
-  return servers.set(server, port)
+  const servers = new Map([[server, port]])
+  return opsSocket ? servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket) : servers
 }
 
 function listener(chat, isOperator) {
