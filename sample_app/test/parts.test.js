@@ -17,7 +17,7 @@ test('everything works with nothing set', () => {
 })
 
 test('settings that make no sense are refused', () => {
-  for (const env of [{ PORT: '70000' }, { MAX_CONNECTIONS: 'many' }, { MESSAGES_PER_SECOND: '0' }, { REQUIRE_TOKEN: '1' }]) {
+  for (const env of [{ PORT: '70000' }, { MAX_CONNECTIONS: 'many' }, { MESSAGES_PER_SECOND: '0' }, { REQUIRE_TOKEN: '1' }, { LOG_LEVEL: 'verbose' }]) {
     assert.throws(() => readConfig(env), Error, JSON.stringify(env))
   }
 })
