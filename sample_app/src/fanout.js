@@ -1,4 +1,4 @@
-// Fan-out: a frame is encoded once, and a client gets all frames of one event-loop tick in one write, answers included.
+// Fan-out: a frame is encoded once, and a client gets all frames of one event-loop tick in one write.
 //
 // Writing to the socket beside `ws` is sound because every write here, and every frame `ws` itself sends with
 // compression and fragmentation off, is a sequence of whole frames.
@@ -6,20 +6,12 @@ import { Sender } from 'ws'
 
 const TEXT = { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }
 
-/** The audiences for which frames wait in this tick, and the sockets on which answers do. */
+/** The audiences for which frames wait in this tick. */
 const waiting = new Set()
-const held = new Set()
 
 /** The bytes of one unmasked WebSocket text frame. */
 export function encodeFrame(text) {
   return Buffer.concat(Sender.frame(Buffer.from(text), TEXT))
-}
-
-/** Keep what is written to a socket together until the tick ends. */
-export function hold(socket) {
-  if (waiting.size + held.size === 0) setImmediate(flushAll)
-  if (!held.has(socket)) socket.cork()
-  held.add(socket)
 }
 
 /** Members who get the same frames: queued, and written to each at once when the tick ends. */
@@ -35,7 +27,7 @@ export class Audience {
   /** Queue JSON texts for all members; `committed` is when (ms since 1970) they were stored, else undefined. */
   push(texts, committed) {
     if (this.members.size === 0 || texts.length === 0) return
-    if (waiting.size + held.size === 0) setImmediate(flushAll)
+    if (waiting.size === 0) setImmediate(flushAll)
     waiting.add(this)
     for (const text of texts) this.#frames.push(encodeFrame(text))
     this.#committed ??= committed
@@ -57,8 +49,8 @@ export class Audience {
 
 /** Members of several audiences get one write too: their sockets are held until all are flushed. */
 function flushAll() {
-  if (waiting.size > 1) for (const { members } of waiting) for (const { socket } of members) hold(socket)
+  const members = waiting.size > 1 ? new Set([...waiting].flatMap((audience) => [...audience.members])) : []
+  for (const member of members) member.socket.cork()
   for (const audience of waiting) audience.flush()
-  for (const socket of held) socket.uncork()
-  held.clear()
+  for (const member of members) member.socket.uncork()
 }

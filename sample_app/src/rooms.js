@@ -30,10 +30,8 @@ export class Rooms {
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
     const isBehind = () => client.rooms.has(name) && (room.last === undefined || after > room.last)
-    for (let tries = 0; isBehind() && !(await room.catchUp()); tries += 1) {
-      if (tries === 0) client.refuse(unavailable('the history is not available now'))
-      await sleep(RETRY_MS)
-    }
+    if (isBehind() && !(await room.catchUp())) client.refuse(unavailable('the history is not available now'))
+    while (isBehind() && !(await room.catchUp())) await sleep(RETRY_MS)
     while (client.reading) await client.reading
     if (this.all.get(name) !== room) return this.join(client, name, after)
     if (room.last === undefined) this.all.delete(name) // whoever waited for it has gone

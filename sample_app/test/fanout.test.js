@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { WebSocket, WebSocketServer } from 'ws'
-import { Audience, encodeFrame, hold } from '../src/fanout.js'
+import { Audience, encodeFrame } from '../src/fanout.js'
 
 class Tally {
   total = 0
@@ -69,17 +69,6 @@ test('a member of two rooms is corked until both are written', async () => {
   room(metrics(), ana).push(['two'])
   await nextTick()
   assert.deepEqual(calls, ['cork', 'write', 'write', 'uncork'])
-})
-
-test('an answer and the frames of a room that follow it in the same tick leave together', async () => {
-  const calls = []
-  const socket = { cork: () => calls.push('cork'), uncork: () => calls.push('uncork') }
-  const ana = { ...member(), socket, write: () => calls.push('write') }
-  hold(socket)
-  hold(socket)
-  room(metrics(), ana).push(['one'])
-  await nextTick()
-  assert.deepEqual(calls, ['cork', 'write', 'uncork'])
 })
 
 test('members that take nothing are counted as dropped', async () => {
