@@ -6,9 +6,8 @@ import { readToken } from './token.js'
 
 // What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
 const FRAMES_PER_MESSAGE = 5
-const BURST_SECONDS = 4
+const BURST_MS = 4000
 const MAX_WAITING = 1024 * 1024
-const PING = Buffer.from([0x89, 0])
 
 export class Client {
   rooms = new Set()
@@ -20,8 +19,8 @@ export class Client {
 
   constructor(chat, ws, socket) {
     Object.assign(this, { chat, ws, socket })
-    this.messages = new TokenBucket(chat.config.messagesPerSecond)
-    this.frames = new TokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
+    this.takeMessage = tokenBucket(chat.config.messagesPerSecond)
+    this.takeFrame = tokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
     // Who has not said hello two beats long is gone, too, whatever else it said.
     ws.on('pong', () => (this.#alive = this.name !== undefined))
@@ -52,12 +51,12 @@ export class Client {
     if (!this.#alive) return this.ws.terminate()
     if (now > this.expires) return this.ws.close(1008, 'token expired')
     this.#alive = false
-    this.write(PING)
+    this.ws.ping()
   }
 
   async #receive(data, isBinary) {
     if (this.ws.readyState !== this.ws.OPEN) return
-    if (this.frames.take() > 0) {
+    if (this.takeFrame() > 0) {
       this.chat.metrics.received.inc({ result: 'rate_limited' })
       return this.ws.close(1008, 'too many frames')
     }
@@ -83,11 +82,13 @@ export class Client {
 
   #act(frame) {
     protocol.check(this.name !== undefined || frame.type === 'hello', 'say hello first')
+    // A join is answered at length, what is sent goes to many.
+    const wait = frame.type === 'send' || frame.type === 'join' ? this.takeMessage() : 0
+    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     switch (frame.type) {
       case 'hello': return this.#hello(frame)
       case 'send': return this.#send(protocol.readSend(frame))
-      case 'join': this.#pay()
-        return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
+      case 'join': return this.#join(protocol.readRoom(frame.room), protocol.readAfter(frame.after))
       case 'leave': return this.chat.rooms.leave(this, protocol.readRoom(frame.room))
       case 'typing': return this.chat.rooms.typing(this, protocol.readRoom(frame.room))
       case 'ping': return this.send({ type: 'pong', t: typeof frame.t === 'object' ? undefined : frame.t })
@@ -105,15 +106,8 @@ export class Client {
     protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
     Object.assign(this, known, { name: protocol.readName(known.name) })
     this.#alive = true
-    const session = crypto.randomUUID()
-    this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
+    this.send({ type: 'welcome', session: crypto.randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of wanted) this.#join(room, after)
-  }
-
-  /** What a message costs: its answer goes to many, or is long. */
-  #pay() {
-    const wait = this.messages.take()
-    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
   }
 
   #join(room, after) {
@@ -124,7 +118,6 @@ export class Client {
 
   async #send({ room, cid, text }) {
     protocol.check(this.rooms.has(room), 'join the room first')
-    this.#pay()
     const end = this.chat.metrics.ackSeconds.startTimer()
     const { seq, duplicate } = await this.chat.rooms.say({ room, sender: this.name, cid, text })
     end()
@@ -133,19 +126,17 @@ export class Client {
   }
 }
 
-/** Holds four seconds' worth of tokens and gains `rate` a second. */
-export class TokenBucket {
-  constructor(rate) {
-    Object.assign(this, { rate, most: rate * BURST_SECONDS, tokens: rate * BURST_SECONDS, since: performance.now() })
-  }
-
-  /** Take a token: 0, or the milliseconds until there is one. */
-  take() {
+/**
+ * Lets `rate` a second pass, and four seconds' worth at once: a function that takes one and gives 0, or the milliseconds to
+ * wait. All it has to know is when all of that will be there again.
+ */
+export function tokenBucket(rate) {
+  let full = 0
+  return () => {
     const now = performance.now()
-    this.tokens = Math.min(this.most, this.tokens + ((now - this.since) * this.rate) / 1000)
-    this.since = now
-    if (this.tokens < 1) return Math.ceil(((1 - this.tokens) * 1000) / this.rate)
-    this.tokens -= 1
-    return 0
+    const next = Math.max(full, now) + 1000 / rate
+    const wait = Math.max(0, Math.floor(next - now - BURST_MS))
+    if (wait === 0) full = next
+    return wait
   }
 }

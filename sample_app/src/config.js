@@ -18,7 +18,6 @@ export function readConfig(env) {
     databaseUrl: env.DATABASE_URL,
     redisUrl: env.REDIS_URL,
     onHeroku: env.DYNO !== undefined,
-    trustForwardedFor: typeof port === 'string' || env.DYNO !== undefined,
     sessionSecret: env.SESSION_SECRET,
     requireToken: env.REQUIRE_TOKEN === '1',
     allowedOrigins: env.ALLOWED_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()),

@@ -5,9 +5,6 @@ import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
 
-// What `ws` closes with by itself, for which it then reports 1006.
-const CLOSED_FOR = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009, WS_ERR_INVALID_UTF8: 1007 }
-
 const KIND = { noServer: true, clientTracking: false }
 const chats = new WebSocketServer({ ...KIND, maxPayload: 32 * 1024 })
 // Protocol tests send 16 MiB, a byte or a fragment at a time.
@@ -46,8 +43,8 @@ export function originAllowed({ origin, host }, allowed) {
 }
 
 /** The client's address, or undefined where it is not known or is this machine's own (a proxy's). */
-export function clientAddress({ headers, socket }, { trustForwardedFor }) {
-  if (trustForwardedFor) return headers['x-forwarded-for']?.split(',').at(-1).trim()
+export function clientAddress({ headers, socket }, { port, onHeroku }) {
+  if (typeof port === 'string' || onHeroku) return headers['x-forwarded-for']?.split(',').at(-1).trim()
   const address = socket.remoteAddress?.replace(/^::ffff:/, '')
   return address === '::1' || address?.startsWith('127.') ? undefined : address
 }
@@ -62,7 +59,8 @@ function admit(chat, ws, socket, from) {
   metrics.opened.inc()
   ws.on('error', (error) => (fault = error))
   ws.on('close', (received) => {
-    const code = CLOSED_FOR[fault?.code] ?? received
+    // `ws` closes with 1009 by itself, and reports 1006 then.
+    const code = fault?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' ? 1009 : received
     for (const room of client.rooms) chat.rooms.leave(client, room)
     clients.delete(client)
     count(from.address, -1)

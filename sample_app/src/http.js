@@ -6,10 +6,9 @@ import path from 'node:path'
 import { receive } from './gate.js'
 import { healthAnswer } from './health.js'
 import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
+import { NEWEST, TAIL } from './room.js'
 import { readToken, sameText } from './token.js'
 
-const PAGE = 50
-const PAGE_MAX = 500
 const WINDOW_MAX_MS = 60_000
 const ROOM = /(?<=^\/api\/rooms\/)[^/]+(?=\/messages$)/
 // Above the 90 s for which Heroku's router keeps an idle connection, so that it is never the server who hangs up first.
@@ -25,12 +24,7 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-}
+const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
 const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401, not_found: 404 }
 
 /** By method and path, a room's name standing as `*`: what answers with {status, body, type, headers}. */
@@ -81,7 +75,8 @@ function listener(chat, isOperator) {
 }
 
 function respond({ draining, stopping }, response, { status = 200, body, type = 'application/json', headers }) {
-  response.statusCode = status
+  const isKnown = headers && headers.ETag === response.req.headers['if-none-match']
+  response.statusCode = isKnown ? 304 : status
   response.setHeaders(new Map(Object.entries({ ...HEADERS, 'Content-Type': type, ...headers })))
   if (draining || stopping) response.setHeader('Connection', 'close')
   response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
@@ -92,11 +87,9 @@ function files(directory) {
   const routes = {}
   for (const name of readdirSync(directory).filter((file) => path.extname(file) in TYPES)) {
     const body = readFileSync(path.join(directory, name))
-    const type = TYPES[path.extname(name)]
+    const type = `${TYPES[path.extname(name)]}; charset=utf-8`
     const tag = `"${hash('sha256', body, 'base64url')}"`
-    const answer = { body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } }
-    const status = ({ headers }) => (headers['if-none-match'] === tag ? 304 : 200)
-    routes[`GET /${name}`] = (chat, asked) => ({ ...answer, status: status(asked) })
+    routes[`GET /${name}`] = () => ({ body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } })
   }
   return { ...routes, 'GET /': routes['GET /index.html'] }
 }
@@ -107,8 +100,8 @@ async function messages({ store, config }, { headers, query, room }) {
   check(!config.requireToken || readToken(token, config.sessionSecret), 'no valid token', 'unauthorized')
   const name = readRoom(decodeURIComponent(room))
   const after = readAfter(query.has('after') ? Number(query.get('after') || NaN) : null)
-  const limit = Number(query.get('limit') ?? PAGE)
-  check(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_MAX, `limit is 1 to ${PAGE_MAX}`)
+  const limit = Number(query.get('limit') ?? NEWEST)
+  check(Number.isInteger(limit) && limit >= 1 && limit <= TAIL, `limit is 1 to ${TAIL}`)
   const rows = await store.read(name, after, limit)
   return { body: `{"room":${JSON.stringify(name)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
 }

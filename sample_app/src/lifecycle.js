@@ -35,35 +35,26 @@ export function stopOnSignal(chat, servers) {
 async function stop(chat, [open, ...operations], signal) {
   const { clients, log, rooms, store } = chat
   const started = performance.now()
-  const end = (message) => {
-    log.info({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 }, message)
-    process.exit(0)
-  }
+  const told = () => ({ connections: clients.size, seconds_stopping: Math.round(performance.now() - started) / 1000 })
+  process.once('exit', () => log.info(told(), 'stopped'))
   chat.stopping = true
   log.info({ signal, connections: clients.size }, 'stopping')
-  setTimeout(end, DEADLINE_MS, 'stopped at the deadline')
+  setTimeout(process.exit, DEADLINE_MS, 0)
   // Not http.Server.close, which hangs up on kept-alive connections.
   const closed = new Promise((resolve) => net.Server.prototype.close.call(open, resolve))
   const windowMs = Math.min(500 + clients.size, WINDOW_MAX_MS)
   chat.handOver(windowMs)
-  await emptied(clients, windowMs + GRACE_MS)
+  while (clients.size > 0 && performance.now() < started + windowMs + GRACE_MS) await sleep(POLL_MS)
   await rooms.writing.then(nextTick, nextTick) // by then the senders have their answers
   await chat.inSlices((client) => client.ws.close(1012, 'service restart'))
-  await emptied(clients, GRACE_MS)
-  for (const client of clients) client.ws.terminate()
   // Kept-alive connections end with their next answer; idle ones are cut last, since cutting races with a request.
   await Promise.race([closed, sleep(GRACE_MS)])
   open.closeIdleConnections()
+  for (const client of clients) client.ws.terminate()
   await Promise.race([closed, sleep(GRACE_MS)])
   // The other processes need not wait for their news of this one to expire.
   await store.announce(rooms.instance, {}, 0).catch(() => {})
   await store.driver.close().catch(() => {})
   for (const server of operations) server.close()
-  end('stopped')
-}
-
-/** Wait until nothing is left in the set, or the time is over. */
-async function emptied(set, milliseconds) {
-  const end = performance.now() + milliseconds
-  while (set.size > 0 && performance.now() < end) await sleep(POLL_MS)
+  process.exit(0)
 }

@@ -2,12 +2,14 @@
 import { Audience, encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
-const TAIL = 500
-const NEWEST = 50
+/** How many messages are given at once: at most, and to who does not say how many. */
+export const TAIL = 500
+export const NEWEST = 50
 const SHOWN = 100
 // Of a large history a client has no more than a page unread, in UTF-16 units, each of which is three bytes at most.
 const PAGE_SIZE = 128 * 1024
 
+/** Made of {name, store, metrics}. */
 export class Room extends Audience {
   /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
@@ -17,11 +19,6 @@ export class Room extends Audience {
   /** The names of who is in it in other processes, and the presence frame that was told last. */
   #elsewhere = []
   #told = undefined
-
-  constructor(name, { store, metrics }) {
-    super(metrics)
-    Object.assign(this, { name, store })
-  }
 
   /** Take rows that were `committed` then (ms since 1970); those that were taken before are skipped, a hole is read. */
   offer(rows, committed) {
@@ -68,7 +65,8 @@ export class Room extends Audience {
     const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
     const count = after === null || reset ? NEWEST : missing
     const messages = count === 0 ? [] : this.#tail.slice(-count)
-    const page = fitting(messages)
+    let size = 0
+    const page = messages.filter((text) => (size += text.length) - text.length < PAGE_SIZE)
     client.history(encodeHistory(this.name, page, reset))
     const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
     this.metrics.resumes.inc({ outcome })
@@ -96,11 +94,4 @@ export class Room extends Audience {
     const all = [...new Set([...this.names(), ...this.#elsewhere])]
     return JSON.stringify({ type: 'presence', room: this.name, members: all.sort().slice(0, SHOWN), total: all.length })
   }
-}
-
-/** The first of the texts, as many as one page holds. */
-function fitting(texts) {
-  let size = 0
-  const end = texts.findIndex((text) => (size += text.length) > PAGE_SIZE)
-  return end < 0 ? texts : texts.slice(0, Math.max(1, end))
 }

@@ -26,7 +26,7 @@ export class Rooms {
 
   /** Answer with the history after `after`, as fast as it is read, then follow the room; waits while the store is away. */
   async join(client, name, after) {
-    if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
+    if (!this.all.has(name)) this.all.set(name, new Room({ name, store: this.chat.store, metrics: this.chat.metrics }))
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
     const isBehind = () => client.rooms.has(name) && (room.last === undefined || after > room.last)
@@ -74,7 +74,7 @@ export class Rooms {
   /** Somebody composes a message, which counts as one; large rooms are spared. */
   typing(client, name) {
     const room = this.all.get(name)
-    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.messages.take() > 0) return
+    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.takeMessage() > 0) return
     const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
     if (this.chat.bus?.up) this.chat.bus.publish(hint)
     else this.heard(hint)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
-import { TokenBucket } from '../src/client.js'
+import { tokenBucket } from '../src/client.js'
 import { readConfig } from '../src/config.js'
 import { Dependency } from '../src/dependency.js'
 import { clientAddress, originAllowed } from '../src/gate.js'
@@ -11,7 +11,7 @@ import { readToken, sameText } from '../src/token.js'
 
 test('everything works with nothing set', () => {
   const config = readConfig({})
-  assert.deepEqual([config.port, config.release, config.requireToken, config.trustForwardedFor], [3000, 'dev', false, false])
+  assert.deepEqual([config.port, config.release, config.requireToken, config.onHeroku], [3000, 'dev', false, false])
   assert.equal(readConfig({ DYNO: 'web.1', HEROKU_RELEASE_VERSION: 'v7' }).release, 'v7')
   assert.deepEqual(readConfig({ PORT: '/run/x.sock' }).port, '/run/x.sock')
 })
@@ -22,16 +22,20 @@ test('settings that make no sense are refused', () => {
   }
 })
 
-test('a bucket gives four seconds worth, then its rate, and never more', () => {
-  const bucket = new TokenBucket(10)
-  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
-  const wait = bucket.take()
+test('a bucket gives four seconds worth, then its rate, and never more', (t) => {
+  let now = 12_345.678
+  t.mock.method(performance, 'now', () => now)
+  const take = tokenBucket(10)
+  const burst = () => new Set(Array.from({ length: 40 }, take))
+  assert.deepEqual(burst(), new Set([0]))
+  const wait = take()
   assert.ok(wait > 0 && wait <= 100, String(wait))
-  bucket.since -= wait
-  assert.equal(bucket.take(), 0)
-  bucket.since -= 3_600_000
-  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
-  assert.ok(bucket.take() > 0)
+  now += wait
+  assert.equal(take(), 0)
+  assert.ok(take() > 0)
+  now += 3_600_000
+  assert.deepEqual(burst(), new Set([0]))
+  assert.ok(take() > 0)
 })
 
 const sign = (payload, secret = 's') => {
@@ -64,11 +68,12 @@ test('an origin is ours or on the list, exactly', () => {
 
 test('the address is the last one a trusted proxy wrote, and loopback is nobody', () => {
   const headers = { 'x-forwarded-for': '6.6.6.6, 1.2.3.4' }
-  assert.equal(clientAddress({ headers, socket: {} }, { trustForwardedFor: true }), '1.2.3.4')
-  assert.equal(clientAddress({ headers: {}, socket: {} }, { trustForwardedFor: true }), undefined)
-  assert.equal(clientAddress({ headers, socket: { remoteAddress: '::ffff:9.9.9.9' } }, { trustForwardedFor: false }), '9.9.9.9')
+  assert.equal(clientAddress({ headers, socket: {} }, { port: 3000, onHeroku: true }), '1.2.3.4')
+  assert.equal(clientAddress({ headers, socket: {} }, { port: '/run/x.sock' }), '1.2.3.4')
+  assert.equal(clientAddress({ headers: {}, socket: {} }, { port: '/run/x.sock' }), undefined)
+  assert.equal(clientAddress({ headers, socket: { remoteAddress: '::ffff:9.9.9.9' } }, { port: 3000 }), '9.9.9.9')
   for (const remoteAddress of ['127.0.0.1', '::1', '::ffff:127.0.0.1', undefined]) {
-    assert.equal(clientAddress({ headers, socket: { remoteAddress } }, { trustForwardedFor: false }), undefined)
+    assert.equal(clientAddress({ headers, socket: { remoteAddress } }, { port: 3000 }), undefined)
   }
 })
 
