@@ -10,9 +10,29 @@ const none = { inc() {} }
 
 function serverOf(parts) {
   const config = { port: 0, maxConnections: 20, messagesPerSecond: 10 }
-  const [server] = createServers({ config, clients: new Set(), metrics: { opened: none, closed: none }, log: { info() {} }, ...parts }).keys()
+  const metrics = { opened: none, closed: none, rejected: none }
+  const [server] = createServers({ config, clients: new Set(), metrics, log: { info() {} }, ...parts }).keys()
   return server
 }
+
+/** The HTTP status of a refused upgrade. */
+async function refusal(server, path) {
+  const socket = new WebSocket(`ws://127.0.0.1:${server.address().port}${path}`).on('error', () => {})
+  const [, answer] = await once(socket, 'unexpected-response')
+  answer.resume()
+  await once(answer, 'close')
+  return answer.statusCode
+}
+
+test('an upgrade is refused, and that is logged, where it is for nothing or the process stops', async (t) => {
+  const lines = []
+  const warn = ({ event, reason }, text) => lines.push([event, reason, text])
+  const server = serverOf({ stopping: true, log: { warn } })
+  t.after(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  assert.deepEqual([await refusal(server, '/echo'), await refusal(server, '/ws')], [404, 503])
+  assert.deepEqual(lines, [['rejected', 'path', 'handshake rejected'], ['rejected', 'capacity', 'handshake rejected']])
+})
 
 test('a connection has a limit in every state, and there is one to their number', () => {
   const { timeout, headersTimeout, requestTimeout, keepAliveTimeout, maxConnections } = serverOf({})

@@ -98,6 +98,17 @@ test('what is said at once is one batch, which the room hears before the senders
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
 })
 
+test('a message waits for others for some milliseconds only', async () => {
+  const { say } = roomsOver(async (entries) => ({ results: entries.map(() => ({ seq: 1 })), rows: entries }))
+  const waits = []
+  for (let tries = 0; tries < 10; tries += 1) {
+    const began = performance.now()
+    await say(tries)
+    waits.push(performance.now() - began)
+  }
+  assert.ok(Math.min(...waits) < 20, String(waits))
+})
+
 test('what is said while a batch is written is the next batch, also where the first one fails', async () => {
   const batches = []
   const stored = Promise.withResolvers()

@@ -171,3 +171,18 @@ test('a row that somebody has deleted makes no other come twice', async () => {
   for (let turn = 0; turn < 5; turn += 1) await nextTick()
   assert.deepEqual(ana.frames.flatMap(seqs), [1, 2, 3, 4, 6, 7, 8, 9, 10])
 })
+
+test('who types is told to a hundred, and spared a larger room', async () => {
+  const { rooms } = stage(1)
+  const crowd = Array.from({ length: 101 }, () => ({ ...member(), takeMessage: () => 0 }))
+  for (const one of crowd.slice(0, 100)) await rooms.join(one, 'lobby', 1)
+  const typed = () => crowd.map(({ writes }) => writes.filter((text) => text.includes('"typing"')).length)
+  for (const one of crowd) Object.assign(one, { writes: [], write: (bytes) => one.writes.push(bytes.toString()) })
+  rooms.typing(crowd[0], 'lobby')
+  await nextTick()
+  assert.deepEqual(new Set(typed().slice(0, 100)), new Set([1]))
+  await rooms.join(crowd[100], 'lobby', 1)
+  rooms.typing(crowd[0], 'lobby')
+  await nextTick()
+  assert.deepEqual(new Set(typed().slice(0, 100)), new Set([1]))
+})

@@ -83,6 +83,8 @@ def test_redis_hangs_and_goes_on(folder: Path, postgres: Server, redis: Server) 
         time.sleep(0.5)
         redis.process.pause()
         wait_for(chats, "warn")
+        while any(chat.metric("chat_dependency_up", name="redis") for chat in chats):
+            time.sleep(0.05)  # a connection that is silent is given up after five seconds
         redis.process.resume()
         wait_for(chats, "pass")
 
@@ -228,6 +230,25 @@ def test_a_database_that_can_only_be_read_is_no_healthy_one(folder: Path, postgr
         finally:
             make(read_only=False)
         wait_for([chat], "pass")
+
+
+def test_both_databases_die_and_come_back(folder: Path, postgres: Server, redis: Server) -> None:
+    """Nobody is hung up on, and nothing is lost."""
+
+    def trouble() -> None:
+        time.sleep(0.5)
+        redis.process.kill()
+        postgres.process.stop(signal.SIGQUIT)
+        wait_for(chats, "fail")
+        opened = [chat.metric("chat_connections_opened_total") for chat in chats]
+        assert sum(chat.metric("chat_connections") for chat in chats) == SENDERS
+        postgres.process.start()
+        redis.process.start()
+        wait_for(chats, "pass")
+        assert [chat.metric("chat_connections_opened_total") for chat in chats] == opened
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as chats:
+        asyncio.run(through(chats, trouble))
 
 
 def test_a_write_lock_of_somebody_else_stops_nothing_but_writing(folder: Path) -> None:
