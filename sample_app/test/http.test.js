@@ -15,13 +15,12 @@ function serverOf(parts) {
   return server
 }
 
-/** The HTTP status of a refused upgrade. */
-async function refusal(server, path) {
+/** The HTTP status of a refused upgrade, or `open`. */
+function refusal(server, path) {
   const socket = new WebSocket(`ws://127.0.0.1:${server.address().port}${path}`).on('error', () => {})
-  const [, answer] = await once(socket, 'unexpected-response')
-  answer.resume()
-  await once(answer, 'close')
-  return answer.statusCode
+  return new Promise((resolve) => {
+    socket.on('open', () => resolve('open')).on('unexpected-response', (request, { statusCode }) => resolve(statusCode))
+  }).finally(() => socket.terminate())
 }
 
 test('an upgrade is refused, and that is logged, where it is for nothing or the process stops', async (t) => {

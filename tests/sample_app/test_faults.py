@@ -39,9 +39,13 @@ def status(chat: Chat) -> str:
 
 
 def wait_for(chats: list[Chat], wanted: str, seconds: float = 15) -> None:
+    wait_until(lambda: all(status(chat) == wanted for chat in chats), seconds)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
-    while any(status(chat) != wanted for chat in chats):
-        assert time.monotonic() < deadline, [status(chat) for chat in chats]
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
@@ -83,8 +87,8 @@ def test_redis_hangs_and_goes_on(folder: Path, postgres: Server, redis: Server) 
         time.sleep(0.5)
         redis.process.pause()
         wait_for(chats, "warn")
-        while any(chat.metric("chat_dependency_up", name="redis") for chat in chats):
-            time.sleep(0.05)  # a connection that is silent is given up after five seconds
+        # A connection that is silent is given up after five seconds.
+        wait_until(lambda: not any(chat.metric("chat_dependency_up", name="redis") for chat in chats))
         redis.process.resume()
         wait_for(chats, "pass")
 
