@@ -47,10 +47,11 @@ async function stop(chat, [open, ...operations], signal) {
   while (clients.size > 0 && performance.now() < started + windowMs + GRACE_MS) await sleep(POLL_MS)
   await rooms.writing.then(nextTick, nextTick) // by then the senders have their answers
   await chat.inSlices((client) => client.ws.close(1012, 'service restart'))
+  for (const end = performance.now() + GRACE_MS; clients.size > 0 && performance.now() < end; ) await sleep(POLL_MS)
+  for (const client of clients) client.ws.terminate()
   // Kept-alive connections end with their next answer; idle ones are cut last, since cutting races with a request.
   await Promise.race([closed, sleep(GRACE_MS)])
   open.closeIdleConnections()
-  for (const client of clients) client.ws.terminate()
   await Promise.race([closed, sleep(GRACE_MS)])
   // The other processes need not wait for their news of this one to expire.
   await store.announce(rooms.instance, {}, 0).catch(() => {})

@@ -33,7 +33,8 @@ def test_a_signal_ends_a_worker_in_good_order(chat: Chat, sign: signal.Signals) 
     assert chat.process.popen.wait(25) == 0
     assert not chat.socket.exists()
     assert not chat.operations.exists()
-    assert chat.log[-1]["msg"] == "stopped"
+    assert [(line["msg"], line.get("code")) for line in chat.log[-2:]] == [("client gone", 1012), ("stopped", None)]
+    assert chat.log[-1]["connections"] == 0
     assert {"service", "env", "release", "worker", "level", "time", "msg"} <= chat.log[-1].keys()
 
 
@@ -105,8 +106,9 @@ def test_a_dead_workers_socket_is_taken_over_and_a_living_ones_is_not(folder: Pa
     ("name", "value"), [("LOG_LEVEL", "verbose"), ("PORT", "70000"), ("REQUIRE_TOKEN", "1"), ("REDIS_URL", "nowhere")]
 )
 def test_a_setting_that_makes_no_sense_is_said_in_one_line(folder: Path, name: str, value: str) -> None:
-    env = {"PORT": str(folder / "s"), "DATA_DIR": str(folder), name: value}
-    ran = subprocess.run([need_node(), install(SAMPLE_APP) / "server.js"], env=env, capture_output=True, check=False, timeout=20)
+    argv = [need_node(), install(SAMPLE_APP) / "server.js"]
+    env = {"DATA_DIR": str(folder), "PORT": str(folder / "s"), name: value}
+    ran = subprocess.run(argv, env=env, capture_output=True, check=False, timeout=20)
     assert ran.returncode == 1
     (line,) = ran.stderr.decode().splitlines()
     assert name in line or value in line or "URL" in line
