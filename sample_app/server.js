@@ -10,13 +10,18 @@ import { createLog } from './src/log.js'
 // Kept at the size it has now it costs no throughput: what lives long is made once a connection, the rest dies at once.
 v8.setFlagsFromString('--semi-space-growth-factor=1')
 
+// What makes a start impossible is said in one line; where there is a log already, its line tells more.
+process.on('uncaughtException', ({ message }) => {
+  console.error(message)
+  process.exit(1)
+})
+
 const config = readConfig(process.env)
 const log = createLog(config)
 const chat = new Chat(config, log)
 const servers = createServers(chat)
 
-for (const [server, where] of servers) await listen(server, where)
 stopOnSignal(chat, [...servers.keys()])
+for (const [server, where] of servers) log.info({ port: await listen(server, where) }, 'listening')
 chat.start()
-log.info({ port: config.port }, 'listening')
 process.send?.('ready')

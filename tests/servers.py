@@ -154,7 +154,7 @@ class Chat:
     def metrics(self) -> str:
         return ask(self.operations, "GET", "/metrics")[1].decode()
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of a metric's series that carry `labels`."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name}{{", f"{name} "))]

@@ -39,7 +39,9 @@ export class Connection {
     this.#onChange = onChange
   }
 
+  // The server takes messages for rooms that one is in.
   start() {
+    for (const room of this.outbox.rooms) this.join(room)
     this.#connect()
   }
 

@@ -1,5 +1,7 @@
 // Messages that the server has not acknowledged yet. One storage key a message, so that two tabs never overwrite each other. No DOM.
 
+import { isRoom } from './names.js'
+
 const PREFIX = 'chat.outbox.'
 
 // Works without `crypto.randomUUID`, which browsers only offer over HTTPS.
@@ -44,6 +46,11 @@ export class Outbox {
     return this.#items.filter((item) => item.seq === undefined && item.problem === undefined).length
   }
 
+  // Where they belong: maybe to rooms that another tab has joined, and this one not.
+  get rooms() {
+    return this.#items.map((item) => item.room)
+  }
+
   in(room) {
     return this.#items.filter((item) => item.room === room)
   }
@@ -83,7 +90,7 @@ export class Outbox {
 function readItem(text) {
   try {
     const item = JSON.parse(text)
-    return typeof item?.cid === 'string' && typeof item.text === 'string' ? item : null
+    return typeof item?.cid === 'string' && typeof item.text === 'string' && isRoom(item.room) ? item : null
   } catch {
     return null
   }

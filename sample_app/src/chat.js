@@ -49,11 +49,11 @@ export class Chat {
     }
   }
 
-  /** A dependency that is away is no reason to stop, and has been reported by whoever asked it. */
+  /** For as long as there are servers. A dependency that is away is no reason to stop, and whoever asked it has reported it. */
   async #every(milliseconds, act) {
     while (true) {
       await nextTick().then(act).catch((error) => this.log.debug({ error: error.message }, 'to be repeated'))
-      await sleep(milliseconds)
+      await sleep(milliseconds, undefined, { ref: false })
     }
   }
 }

@@ -6,23 +6,21 @@ import { readToken } from './token.js'
 
 // What goes to a whole room costs more than what is only answered: of all frames there may be five times as many.
 const FRAMES_PER_MESSAGE = 5
-const BURST_SECONDS = 4
+const BURST_MS = 4000
 const MAX_WAITING = 1024 * 1024
-const PING = Buffer.from([0x89, 0])
 
 export class Client {
   rooms = new Set()
   name = undefined
   expires = Infinity
-  /** Resolves when the newest history is read, which may be larger than what a slow reader is allowed. */
+  /** Resolves when the newest page of a history is read; the next one waits for that. */
   reading = undefined
-  #unread = 0
   #alive = true
 
   constructor(chat, ws, socket) {
     Object.assign(this, { chat, ws, socket })
-    this.messages = new TokenBucket(chat.config.messagesPerSecond)
-    this.frames = new TokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
+    this.takeMessage = tokenBucket(chat.config.messagesPerSecond)
+    this.takeFrame = tokenBucket(chat.config.messagesPerSecond * FRAMES_PER_MESSAGE)
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary))
     // Who has not said hello two beats long is gone, too, whatever else it said.
     ws.on('pong', () => (this.#alive = this.name !== undefined))
@@ -31,21 +29,21 @@ export class Client {
   /** Write encoded frames, and call `read` once they are; false when the client is gone, or cut as it does not read. */
   write(bytes, read) {
     if (this.ws.readyState !== this.ws.OPEN) return false
-    const allowed = this.reading ? MAX_WAITING + this.#unread : MAX_WAITING
-    if (this.socket.writableLength <= allowed) return this.socket.write(bytes, read) || true
+    if (this.socket.writableLength <= MAX_WAITING) return this.socket.write(bytes, read) || true
     this.chat.metrics.slowConsumers.inc()
     this.ws.terminate()
     return false
   }
 
+  /** Answers of one tick leave in one write, with what the client's rooms get in it. */
   send(frame) {
+    this.socket.cork()
+    setImmediate(() => this.socket.uncork())
     this.write(encodeFrame(JSON.stringify(frame)))
   }
 
   history(text) {
-    const bytes = encodeFrame(text)
-    this.reading = new Promise((read) => this.write(bytes, read)).then(() => (this.reading = undefined))
-    this.#unread = bytes.length
+    this.reading = new Promise((read) => this.write(encodeFrame(text), read)).then(() => (this.reading = undefined))
   }
 
   /** One beat of the heart: gone if the last ping had no answer, or if the token has run out. */
@@ -53,23 +51,26 @@ export class Client {
     if (!this.#alive) return this.ws.terminate()
     if (now > this.expires) return this.ws.close(1008, 'token expired')
     this.#alive = false
-    this.write(PING)
+    this.ws.ping()
   }
 
   async #receive(data, isBinary) {
     if (this.ws.readyState !== this.ws.OPEN) return
-    if (this.frames.take() > 0) return this.ws.close(1008, 'too many frames')
+    if (this.takeFrame() > 0) {
+      this.chat.metrics.received.inc({ result: 'rate_limited' })
+      return this.ws.close(1008, 'too many frames')
+    }
     let frame
     try {
       frame = protocol.parseFrame(data, isBinary)
       await this.#act(frame)
     } catch (error) {
       if (!(error instanceof protocol.FrameError)) throw error
-      this.#refuse(error, protocol.readCid(frame?.cid))
+      this.refuse(error, protocol.readCid(frame?.cid))
     }
   }
 
-  #refuse({ message, code, retryAfterMs }, cid) {
+  refuse({ message, code, retryAfterMs }, cid) {
     const known = code === 'rate_limited' || code === 'unavailable'
     this.chat.metrics.received.inc({ result: known ? code : 'invalid' })
     this.send({ type: 'error', code, message, retry_after_ms: retryAfterMs, cid })
@@ -81,6 +82,9 @@ export class Client {
 
   #act(frame) {
     protocol.check(this.name !== undefined || frame.type === 'hello', 'say hello first')
+    // A join is answered at length, what is sent goes to many.
+    const wait = frame.type === 'send' || frame.type === 'join' ? this.takeMessage() : 0
+    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     switch (frame.type) {
       case 'hello': return this.#hello(frame)
       case 'send': return this.#send(protocol.readSend(frame))
@@ -102,22 +106,18 @@ export class Client {
     protocol.check(known, 'the token is missing, wrong or too old', 'unauthorized')
     Object.assign(this, known, { name: protocol.readName(known.name) })
     this.#alive = true
-    const session = crypto.randomUUID()
-    this.send({ type: 'welcome', session, worker, release, heartbeat_ms: heartbeatMs, name: this.name })
+    this.send({ type: 'welcome', session: crypto.randomUUID(), worker, release, heartbeat_ms: heartbeatMs, name: this.name })
     for (const [room, after] of wanted) this.#join(room, after)
   }
 
   #join(room, after) {
     protocol.check(this.rooms.size < MAX_ROOMS || this.rooms.has(room), `more than ${MAX_ROOMS} rooms`)
     this.rooms.add(room)
-    if (!this.chat.store.up) this.#refuse(protocol.unavailable('the history is not available now'))
     this.chat.rooms.join(this, room, after)
   }
 
   async #send({ room, cid, text }) {
     protocol.check(this.rooms.has(room), 'join the room first')
-    const wait = this.messages.take()
-    if (wait > 0) throw new protocol.FrameError('too many messages', 'rate_limited', wait)
     const end = this.chat.metrics.ackSeconds.startTimer()
     const { seq, duplicate } = await this.chat.rooms.say({ room, sender: this.name, cid, text })
     end()
@@ -126,19 +126,17 @@ export class Client {
   }
 }
 
-/** Holds four seconds' worth of tokens and gains `rate` a second. */
-export class TokenBucket {
-  constructor(rate) {
-    Object.assign(this, { rate, most: rate * BURST_SECONDS, tokens: rate * BURST_SECONDS, since: performance.now() })
-  }
-
-  /** Take a token: 0, or the milliseconds until there is one. */
-  take() {
+/**
+ * Lets `rate` a second pass, and four seconds' worth at once: a function that takes one and gives 0, or the milliseconds to
+ * wait. All it has to know is when all of that will be there again.
+ */
+export function tokenBucket(rate) {
+  let full = 0
+  return () => {
     const now = performance.now()
-    this.tokens = Math.min(this.most, this.tokens + ((now - this.since) * this.rate) / 1000)
-    this.since = now
-    if (this.tokens < 1) return Math.ceil(((1 - this.tokens) * 1000) / this.rate)
-    this.tokens -= 1
-    return 0
+    const next = Math.max(full, now) + 1000 / rate
+    const wait = Math.max(0, Math.floor(next - now - BURST_MS))
+    if (wait === 0) full = next
+    return wait
   }
 }

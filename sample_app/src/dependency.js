@@ -13,12 +13,12 @@ export class Dependency {
     Object.assign(this, { name, kind, seconds, gauge: metrics.dependencyUp, log })
   }
 
-  /** Resolves to what `call` does, which must have a time limit of its own. */
-  async ask(op, call) {
+  /** Resolves to what `call` does, which must have a time limit of its own; `proves` that all works again, if it works. */
+  async ask(op, call, proves = true) {
     const end = this.seconds.startTimer({ op })
     const result = call()
     const timer = setTimeout(() => (this.slow = true), SLOW_MS)
-    await result.then(() => this.#set(true), (error) => this.#set(false, error.message || error.code))
+    await result.then(() => (this.up || proves) && this.#set(true), (error) => this.#set(false, error.message || error.code))
     clearTimeout(timer)
     this.slow = false
     this.milliseconds = end() * 1000

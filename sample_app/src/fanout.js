@@ -10,9 +10,7 @@ const TEXT = { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }
 const waiting = new Set()
 
 /** The bytes of one unmasked WebSocket text frame. */
-export function encodeFrame(text) {
-  return Buffer.concat(Sender.frame(Buffer.from(text), TEXT))
-}
+export const encodeFrame = (text) => Buffer.concat(Sender.frame(Buffer.from(text), TEXT))
 
 /** Members who get the same frames: queued, and written to each at once when the tick ends. */
 export class Audience {
@@ -20,8 +18,9 @@ export class Audience {
   #frames = []
   #committed = undefined
 
-  constructor(metrics) {
-    this.metrics = metrics
+  /** `given` has the `metrics` that count deliveries. */
+  constructor(given) {
+    Object.assign(this, given)
   }
 
   /** Queue JSON texts for all members; `committed` is when (ms since 1970) they were stored, else undefined. */

@@ -5,8 +5,10 @@ import { Client } from './client.js'
 
 const REFUSALS = { path: 404, origin: 403, rate: 429, capacity: 503 }
 
-const chats = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 32 * 1024 })
-const echoes = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: 16 * 1024 * 1024 })
+const KIND = { noServer: true, clientTracking: false }
+const chats = new WebSocketServer({ ...KIND, maxPayload: 32 * 1024 })
+// Protocol tests send 16 MiB, a byte or a fragment at a time.
+const echoes = new WebSocketServer({ ...KIND, maxPayload: 16 * 1024 * 1024, maxFragments: 2e5, maxBufferedChunks: 2e6 })
 /** How many connections an address has. */
 const addresses = new Map()
 
@@ -41,8 +43,8 @@ export function originAllowed({ origin, host }, allowed) {
 }
 
 /** The client's address, or undefined where it is not known or is this machine's own (a proxy's). */
-export function clientAddress({ headers, socket }, { trustForwardedFor }) {
-  if (trustForwardedFor) return headers['x-forwarded-for']?.split(',').at(-1).trim()
+export function clientAddress({ headers, socket }, { port, onHeroku }) {
+  if (typeof port === 'string' || onHeroku) return headers['x-forwarded-for']?.split(',').at(-1).trim()
   const address = socket.remoteAddress?.replace(/^::ffff:/, '')
   return address === '::1' || address?.startsWith('127.') ? undefined : address
 }
@@ -51,18 +53,21 @@ function admit(chat, ws, socket, from) {
   const { metrics, log, clients } = chat
   const client = new Client(chat, ws, socket)
   const started = performance.now()
+  let fault = undefined
   clients.add(client)
   count(from.address, 1)
   metrics.opened.inc()
-  ws.on('error', (error) => log.debug({ error: error.message }, 'connection error'))
-  ws.on('close', (code) => {
+  ws.on('error', (error) => (fault = error))
+  ws.on('close', (received) => {
+    // `ws` closes with 1009 by itself, and reports 1006 then.
+    const code = fault?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' ? 1009 : received
     for (const room of client.rooms) chat.rooms.leave(client, room)
     clients.delete(client)
     count(from.address, -1)
     // Codes that clients make up share one label.
     metrics.closed.inc({ code: code < 1016 ? String(code) : 'other' })
     const seconds = Math.round((performance.now() - started) / 1000)
-    log.info({ event: 'close', code, user: client.name, ...from, seconds }, 'client gone')
+    log.info({ event: 'close', code, user: client.name, ...from, seconds, error: fault?.message }, 'client gone')
   })
 }
 

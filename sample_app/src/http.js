@@ -6,14 +6,15 @@ import path from 'node:path'
 import { receive } from './gate.js'
 import { healthAnswer } from './health.js'
 import { check, encodeMessage, readAfter, readRoom } from './protocol.js'
+import { NEWEST, TAIL } from './room.js'
 import { readToken, sameText } from './token.js'
 
-const PAGE = 50
-const PAGE_MAX = 500
 const WINDOW_MAX_MS = 60_000
 const ROOM = /(?<=^\/api\/rooms\/)[^/]+(?=\/messages$)/
 // Above the 90 s for which Heroku's router keeps an idle connection, so that it is never the server who hangs up first.
 const TIMEOUTS = { keepAliveTimeout: 95_000, headersTimeout: 20_000, requestTimeout: 30_000 }
+// Who takes nothing of an answer for so long is cut; what has become a WebSocket, or waits for its next request, is not meant.
+const STALLED_MS = 30_000
 const HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy':
@@ -23,12 +24,7 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-}
+const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
 const REFUSED = { bad_frame: 400, URIError: 400, unauthorized: 401, not_found: 404 }
 
 /** By method and path, a room's name standing as `*`: what answers with {status, body, type, headers}. */
@@ -49,17 +45,16 @@ const FOR_OPERATORS = {
   'POST /undrain': (chat) => ({ body: { connections: chat.stay() } }),
 }
 
-/** Each server with where it listens: the public one, and the operator's own where OPS_SOCKET asks for it. */
+/** Each server with where it listens: the public one first, then the operator's own where OPS_SOCKET asks for it. */
 export function createServers(chat) {
   const { port, opsToken, opsSocket, maxConnections } = chat.config
-  const servers = new Map()
-  if (opsSocket) servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket)
   const knows = ({ headers }) => opsToken && sameText(headers.authorization ?? '', `Bearer ${opsToken}`)
   // An offer of HTTP/2, which some clients make with every request, is not taken up (Node before 24.9 answers it 404).
   const shouldUpgradeCallback = ({ headers }) => /^websocket$/i.test(headers.upgrade)
   const server = http.createServer({ ...TIMEOUTS, shouldUpgradeCallback }, listener(chat, knows))
-  server.on('upgrade', (...knock) => receive(chat, ...knock)).maxConnections = maxConnections + 1000
-  return servers.set(server, port)
+  server.on('upgrade', (...knock) => receive(chat, ...knock)).setTimeout(STALLED_MS).maxConnections = maxConnections + 1000
+  const servers = new Map([[server, port]])
+  return opsSocket ? servers.set(http.createServer(TIMEOUTS, listener(chat, () => true)), opsSocket) : servers
 }
 
 function listener(chat, isOperator) {
@@ -80,7 +75,8 @@ function listener(chat, isOperator) {
 }
 
 function respond({ draining, stopping }, response, { status = 200, body, type = 'application/json', headers }) {
-  response.statusCode = status
+  const isKnown = headers && headers.ETag === response.req.headers['if-none-match']
+  response.statusCode = isKnown ? 304 : status
   response.setHeaders(new Map(Object.entries({ ...HEADERS, 'Content-Type': type, ...headers })))
   if (draining || stopping) response.setHeader('Connection', 'close')
   response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
@@ -91,11 +87,9 @@ function files(directory) {
   const routes = {}
   for (const name of readdirSync(directory).filter((file) => path.extname(file) in TYPES)) {
     const body = readFileSync(path.join(directory, name))
-    const type = TYPES[path.extname(name)]
+    const type = `${TYPES[path.extname(name)]}; charset=utf-8`
     const tag = `"${hash('sha256', body, 'base64url')}"`
-    const answer = { body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } }
-    const status = ({ headers }) => (headers['if-none-match'] === tag ? 304 : 200)
-    routes[`GET /${name}`] = (chat, asked) => ({ ...answer, status: status(asked) })
+    routes[`GET /${name}`] = () => ({ body, type, headers: { 'Cache-Control': 'no-cache', ETag: tag } })
   }
   return { ...routes, 'GET /': routes['GET /index.html'] }
 }
@@ -106,8 +100,8 @@ async function messages({ store, config }, { headers, query, room }) {
   check(!config.requireToken || readToken(token, config.sessionSecret), 'no valid token', 'unauthorized')
   const name = readRoom(decodeURIComponent(room))
   const after = readAfter(query.has('after') ? Number(query.get('after') || NaN) : null)
-  const limit = Number(query.get('limit') ?? PAGE)
-  check(Number.isInteger(limit) && limit >= 1 && limit <= PAGE_MAX, `limit is 1 to ${PAGE_MAX}`)
+  const limit = Number(query.get('limit') ?? NEWEST)
+  check(Number.isInteger(limit) && limit >= 1 && limit <= TAIL, `limit is 1 to ${TAIL}`)
   const rows = await store.read(name, after, limit)
   return { body: `{"room":${JSON.stringify(name)},"messages":[${rows.map(encodeMessage).join(',')}]}` }
 }

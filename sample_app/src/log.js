@@ -10,8 +10,7 @@ export function createLog({ logLevel, environment, release, worker }) {
     formatters: { level: (label) => ({ level: label }) },
   }, pino.destination({ sync: true })) // the other kind, whose reader has gone, tries to write at the exit for ever
   // Node's own warnings (node:sqlite is marked experimental) become log lines instead of text on standard error.
-  process.removeAllListeners('warning')
-  process.on('warning', (warning) => log.debug({ warning: warning.name }, warning.message))
+  process.removeAllListeners('warning').on('warning', (warning) => log.debug({ warning: warning.name }, warning.message))
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ error: error.message, stack: error.stack }, 'uncaught'))
   return log
 }

@@ -6,7 +6,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
 /** The registry of one process; every series carries its `worker` label. Gauges ask `chat` when they are read. */
-export function createMetrics({ worker, release }, chat) {
+export function createMetrics({ worker, release, commit = '' }, chat) {
   const registry = new Registry()
   registry.setDefaultLabels({ worker })
   collectDefaultMetrics({ register: registry })
@@ -19,8 +19,8 @@ export function createMetrics({ worker, release }, chat) {
   asking('draining', 'Whether the process hands its clients over.', ({ draining }) => Number(draining))
   asking('send_buffer_bytes', 'Bytes waiting in all client sockets.', ({ clients }) =>
     clients.values().reduce((sum, { socket }) => sum + socket.writableLength, 0))
-  const build = { version: release, node: process.version }
-  gauge('build_info', 'Always 1; the labels say what runs.', 'version', 'node').set(build, 1)
+  const build = { version: release, commit, node: process.version }
+  gauge('build_info', 'Always 1; the labels say what runs.', ...Object.keys(build)).set(build, 1)
   return {
     registry,
     opened: counter('connections_opened_total', 'WebSocket connections accepted.'),
@@ -34,7 +34,7 @@ export function createMetrics({ worker, release }, chat) {
     storeSeconds: histogram('db_seconds', 'Duration of store calls.', 'op'),
     redisSeconds: histogram('redis_seconds', 'Duration of Redis calls.', 'op'),
     dependencyUp: gauge('dependency_up', 'Whether a dependency answers.', 'name'),
-    resumes: counter('resumes_total', 'Rooms joined, by what was replayed.', 'outcome'),
+    resumes: counter('resumes_total', 'Pages of history given, by what was replayed.', 'outcome'),
     resumeMessages: counter('resume_messages_total', 'Messages replayed to joining clients.'),
     slowConsumers: counter('slow_consumers_total', 'Clients cut because they did not read.'),
   }

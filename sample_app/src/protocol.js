@@ -3,8 +3,9 @@ import { isRoom, tidy } from '../public/names.js'
 
 const NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._'-]{0,30}[\p{L}\p{N}\p{M}.])?$/u
 const CID = /^[A-Za-z0-9_-]{8,64}$/
-// C0 without TAB and LF, DEL, C1, line separators, and the bidirectional overrides that disguise text.
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu
+// What is not seen and may disguise what is: controls but for TAB and LF, line separators, marks of direction, invisible
+// spaces, tags. Left are flags like Scotland's, which tags make, joiners, which letters and emoji need, and Arabic signs.
+const UNSEEN = /(\p{RGI_Emoji_Tag_Sequence})|[[\p{C}\p{Zl}\p{Zp}]--[\p{Cn}\p{Co}\t\n\u0600-\u0605\u06dd\u08e2\u200c\u200d]]/gv
 const MAX_TEXT = 4000
 
 /** Why a frame is refused: message, `code` and maybe `retry_after_ms` go back to the client. */
@@ -21,9 +22,7 @@ export function check(valid, message, code) {
 }
 
 /** What a client may repeat in two seconds, because the store should be back. */
-export function unavailable(message) {
-  return new FrameError(message, 'unavailable', 2000)
-}
+export const unavailable = (message) => new FrameError(message, 'unavailable', 2000)
 
 /** The frame in `data`: a JSON object with a `type`. */
 export function parseFrame(data, isBinary) {
@@ -63,25 +62,21 @@ export function readRooms(value = {}) {
 }
 
 /** The client's own id of a message, or undefined. */
-export function readCid(value) {
-  return typeof value === 'string' && CID.test(value) ? value : undefined
-}
+export const readCid = (value) => (typeof value === 'string' && CID.test(value) ? value : undefined)
 
 /** The room, cid and clean text of a `send`. */
 export function readSend({ room, cid, text }) {
   check(readCid(cid), 'no `cid`')
-  const clean = typeof text === 'string' ? text.normalize('NFC').replace(CONTROLS, '').trim() : ''
+  const clean = typeof text === 'string' ? text.replace(UNSEEN, '$1').normalize('NFC').trim() : ''
   check(clean !== '', 'the message is empty')
   check(clean.length <= MAX_TEXT, `a message has at most ${MAX_TEXT} characters`, 'too_large')
   return { room: readRoom(room), cid, text: clean }
 }
 
 /** One stored message as the JSON text that travels to clients and other workers. */
-export function encodeMessage({ room, seq, sender, text, time, cid }) {
-  return JSON.stringify({ type: 'message', room, seq, from: sender, text, time, cid })
-}
+export const encodeMessage = ({ room, seq, sender, text, time, cid }) =>
+  JSON.stringify({ type: 'message', room, seq, from: sender, text, time, cid })
 
 /** A `history` frame around messages that are JSON text already. */
-export function encodeHistory(room, messages, reset) {
-  return `{"type":"history","room":${JSON.stringify(room)},"messages":[${messages.join(',')}],"reset":${reset}}`
-}
+export const encodeHistory = (room, messages, reset) =>
+  `{"type":"history","room":${JSON.stringify(room)},"messages":[${messages.join(',')}],"reset":${reset}}`

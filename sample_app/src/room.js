@@ -2,10 +2,14 @@
 import { Audience, encodeFrame } from './fanout.js'
 import { encodeHistory, encodeMessage } from './protocol.js'
 
-const TAIL = 500
-const PAGE = 50
+/** How many messages are given at once: at most, and to who does not say how many. */
+export const TAIL = 500
+export const NEWEST = 50
 const SHOWN = 100
+// Of a large history a client has no more than a page unread, in UTF-16 units, each of which is three bytes at most.
+const PAGE_SIZE = 128 * 1024
 
+/** Made of {name, store, metrics}. */
 export class Room extends Audience {
   /** The newest seq that was read; undefined until the store has been asked. */
   last = undefined
@@ -15,11 +19,6 @@ export class Room extends Audience {
   /** The names of who is in it in other processes, and the presence frame that was told last. */
   #elsewhere = []
   #told = undefined
-
-  constructor(name, { store, metrics }) {
-    super(metrics)
-    Object.assign(this, { name, store })
-  }
 
   /** Take rows that were `committed` then (ms since 1970); those that were taken before are skipped, a hole is read. */
   offer(rows, committed) {
@@ -55,21 +54,27 @@ export class Room extends Audience {
     }
   }
 
-  /** Give a client what it is missing after `after`, who is here, and everything from now on. */
+  /**
+   * Give a client a page of what it is missing after `after`; answers the seq to go on after, if there is more. With the last
+   * page it gets who is here and everything from now on.
+   */
   admit(client, after) {
     this.flush()
     const missing = this.last - after
     // More than the tail, or a number of a store that was lost.
     const reset = after !== null && (missing < 0 || missing > Math.min(TAIL, this.#tail.length))
-    const count = after === null || reset ? PAGE : missing
+    const count = after === null || reset ? NEWEST : missing
     const messages = count === 0 ? [] : this.#tail.slice(-count)
-    client.history(encodeHistory(this.name, messages, reset))
+    let size = 0
+    const page = messages.filter((text) => (size += text.length) - text.length < PAGE_SIZE)
+    client.history(encodeHistory(this.name, page, reset))
+    const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
+    this.metrics.resumes.inc({ outcome })
+    this.metrics.resumeMessages.inc(page.length)
+    if (page.length < messages.length) return this.last - messages.length + page.length
     this.members.add(client)
     // In a large room what the others were told last will do.
     client.write(encodeFrame((this.members.size > SHOWN && this.#told) || this.#presence()))
-    const outcome = reset ? 'reset' : after === null || count === 0 ? 'none' : 'replayed'
-    this.metrics.resumes.inc({ outcome })
-    this.metrics.resumeMessages.inc(messages.length)
   }
 
   /** The names of who is in it in this process. */

@@ -24,16 +24,19 @@ export class Rooms {
     this.chat = chat
   }
 
-  /** Answer with the history after `after`, then follow the room; waits for as long as the store is away. */
+  /** Answer with the history after `after`, as fast as it is read, then follow the room; waits while the store is away. */
   async join(client, name, after) {
-    if (!this.all.has(name)) this.all.set(name, new Room(name, this.chat))
+    if (!this.all.has(name)) this.all.set(name, new Room({ name, store: this.chat.store, metrics: this.chat.metrics }))
     const room = this.all.get(name)
     // A client that has seen more than this process must not be told to start over.
     const isBehind = () => client.rooms.has(name) && (room.last === undefined || after > room.last)
+    if (isBehind() && !(await room.catchUp())) client.refuse(unavailable('the history is not available now'))
     while (isBehind() && !(await room.catchUp())) await sleep(RETRY_MS)
     while (client.reading) await client.reading
     if (this.all.get(name) !== room) return this.join(client, name, after)
-    if (client.rooms.has(name)) room.admit(client, after)
+    if (room.last === undefined) this.all.delete(name) // whoever waited for it has gone
+    const rest = client.rooms.has(name) && room.admit(client, after)
+    if (rest) return this.join(client, name, rest)
   }
 
   leave(client, name) {
@@ -50,7 +53,7 @@ export class Rooms {
     return results[place]
   }
 
-  /** One batch after the other; the next one fills meanwhile. All hear what is stored before its senders do. */
+  /** One batch after the other; the next one fills meanwhile. An `ack` leaves ahead of its message, in the same write. */
   async #write(previous) {
     await previous.catch(() => {})
     await sleep(BATCH_MS)
@@ -71,7 +74,7 @@ export class Rooms {
   /** Somebody composes a message, which counts as one; large rooms are spared. */
   typing(client, name) {
     const room = this.all.get(name)
-    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.messages.take() > 0) return
+    if (!room?.members.has(client) || room.members.size > TYPING_MAX || client.takeMessage() > 0) return
     const hint = { room: name, text: JSON.stringify({ type: 'typing', room: name, from: client.name }) }
     if (this.chat.bus?.up) this.chat.bus.publish(hint)
     else this.heard(hint)
@@ -104,9 +107,9 @@ export class Rooms {
     const now = Date.now()
     const rooms = [...this.all.values()]
     const here = Object.fromEntries(rooms.map((room) => [room.name, room.names()]))
-    // Said again when it has changed, and before the others forget it.
+    // Said again when it has changed, before the others forget it, and to see whether the store takes anything again.
     const said = JSON.stringify([here, Math.floor(now / REFRESH_MS)])
-    if (said !== this.#said) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
+    if (said !== this.#said || !this.chat.store.up) await this.chat.store.announce(this.instance, here, now + LIFE_MS)
     this.#said = said
     const elsewhere = await this.chat.store.present(this.instance, now)
     for (const room of rooms) room.tell(elsewhere.flatMap((process) => process.get(room.name) ?? []))

@@ -16,6 +16,4 @@ export function readToken(token, secret) {
 }
 
 /** Compare two secrets in a time that does not tell where they differ. */
-export function sameText(left, right) {
-  return timingSafeEqual(hash('sha256', left, 'buffer'), hash('sha256', right, 'buffer'))
-}
+export const sameText = (left, right) => timingSafeEqual(hash('sha256', left, 'buffer'), hash('sha256', right, 'buffer'))

@@ -349,8 +349,18 @@ test('what was written offline survives a reload of the page', () => {
   assert.equal(online({ storage, name: 'bo' }).last().of('send').length, 0)
 })
 
+test('what was written for a room that only another tab was in is sent there', () => {
+  const storage = new MapStorage()
+  session({ storage }).connection.send('ops', 'written there')
+  const { connection, last } = online({ storage })
+  assert.deepEqual(last().of('hello')[0].rooms, { lobby: null, ops: null })
+  assert.equal(last().of('send')[0].room, 'ops')
+  assert.equal(connection.rooms.has('ops'), true)
+})
+
 test('a message that cannot be read from the storage is left alone', () => {
-  const storage = new MapStorage([['chat.outbox.x', '{broken'], ['other', '1']])
+  const nowhere = JSON.stringify({ cid: 'cid-0001', text: 'x', from: 'ana', room: '<b>' })
+  const storage = new MapStorage([['chat.outbox.x', '{broken'], ['chat.outbox.y', nowhere], ['other', '1']])
   assert.equal(online({ storage }).last().of('send').length, 0)
 })
 

@@ -26,7 +26,7 @@ const member = (reads = true) => ({
   },
 })
 const room = (counts, ...members) => {
-  const audience = new Audience(counts)
+  const audience = new Audience({ metrics: counts })
   for (const one of members) audience.members.add(one)
   return audience
 }

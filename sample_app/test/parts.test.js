@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
-import { TokenBucket } from '../src/client.js'
+import { tokenBucket } from '../src/client.js'
 import { readConfig } from '../src/config.js'
 import { Dependency } from '../src/dependency.js'
 import { clientAddress, originAllowed } from '../src/gate.js'
@@ -11,27 +11,31 @@ import { readToken, sameText } from '../src/token.js'
 
 test('everything works with nothing set', () => {
   const config = readConfig({})
-  assert.deepEqual([config.port, config.release, config.requireToken, config.trustForwardedFor], [3000, 'dev', false, false])
+  assert.deepEqual([config.port, config.release, config.requireToken, config.onHeroku], [3000, 'dev', false, false])
   assert.equal(readConfig({ DYNO: 'web.1', HEROKU_RELEASE_VERSION: 'v7' }).release, 'v7')
   assert.deepEqual(readConfig({ PORT: '/run/x.sock' }).port, '/run/x.sock')
 })
 
 test('settings that make no sense are refused', () => {
-  for (const env of [{ PORT: '70000' }, { MAX_CONNECTIONS: 'many' }, { MESSAGES_PER_SECOND: '0' }, { REQUIRE_TOKEN: '1' }]) {
+  for (const env of [{ PORT: '70000' }, { MAX_CONNECTIONS: 'many' }, { MESSAGES_PER_SECOND: '0' }, { REQUIRE_TOKEN: '1' }, { LOG_LEVEL: 'verbose' }]) {
     assert.throws(() => readConfig(env), Error, JSON.stringify(env))
   }
 })
 
-test('a bucket gives four seconds worth, then its rate, and never more', () => {
-  const bucket = new TokenBucket(10)
-  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
-  const wait = bucket.take()
+test('a bucket gives four seconds worth, then its rate, and never more', (t) => {
+  let now = 12_345.678
+  t.mock.method(performance, 'now', () => now)
+  const take = tokenBucket(10)
+  const burst = () => new Set(Array.from({ length: 40 }, take))
+  assert.deepEqual(burst(), new Set([0]))
+  const wait = take()
   assert.ok(wait > 0 && wait <= 100, String(wait))
-  bucket.since -= wait
-  assert.equal(bucket.take(), 0)
-  bucket.since -= 3_600_000
-  assert.deepEqual(new Set(Array.from({ length: 40 }, () => bucket.take())), new Set([0]))
-  assert.ok(bucket.take() > 0)
+  now += wait
+  assert.equal(take(), 0)
+  assert.ok(take() > 0)
+  now += 3_600_000
+  assert.deepEqual(burst(), new Set([0]))
+  assert.ok(take() > 0)
 })
 
 const sign = (payload, secret = 's') => {
@@ -64,11 +68,12 @@ test('an origin is ours or on the list, exactly', () => {
 
 test('the address is the last one a trusted proxy wrote, and loopback is nobody', () => {
   const headers = { 'x-forwarded-for': '6.6.6.6, 1.2.3.4' }
-  assert.equal(clientAddress({ headers, socket: {} }, { trustForwardedFor: true }), '1.2.3.4')
-  assert.equal(clientAddress({ headers: {}, socket: {} }, { trustForwardedFor: true }), undefined)
-  assert.equal(clientAddress({ headers, socket: { remoteAddress: '::ffff:9.9.9.9' } }, { trustForwardedFor: false }), '9.9.9.9')
+  assert.equal(clientAddress({ headers, socket: {} }, { port: 3000, onHeroku: true }), '1.2.3.4')
+  assert.equal(clientAddress({ headers, socket: {} }, { port: '/run/x.sock' }), '1.2.3.4')
+  assert.equal(clientAddress({ headers: {}, socket: {} }, { port: '/run/x.sock' }), undefined)
+  assert.equal(clientAddress({ headers, socket: { remoteAddress: '::ffff:9.9.9.9' } }, { port: 3000 }), '9.9.9.9')
   for (const remoteAddress of ['127.0.0.1', '::1', '::ffff:127.0.0.1', undefined]) {
-    assert.equal(clientAddress({ headers, socket: { remoteAddress } }, { trustForwardedFor: false }), undefined)
+    assert.equal(clientAddress({ headers, socket: { remoteAddress } }, { port: 3000 }), undefined)
   }
 })
 
@@ -91,6 +96,17 @@ test('what is said at once is one batch, which the room hears before the senders
   await rooms.writing
   assert.deepEqual(batches, [3])
   assert.deepEqual(await Promise.all(acks), [[1, 3], [2, 3], [3, 3]])
+})
+
+test('a message waits for others for some milliseconds only', async () => {
+  const { say } = roomsOver(async (entries) => ({ results: entries.map(() => ({ seq: 1 })), rows: entries }))
+  const waits = []
+  for (let tries = 0; tries < 10; tries += 1) {
+    const began = performance.now()
+    await say(tries)
+    waits.push(performance.now() - began)
+  }
+  assert.ok(Math.min(...waits) < 20, String(waits))
 })
 
 test('what is said while a batch is written is the next batch, also where the first one fails', async () => {
@@ -147,9 +163,12 @@ test('a dependency is as its last call was, says so when that changes, and is sl
   await fails('refused')
   await fails('gone')
   assert.equal(dependency.up, false)
+  await dependency.ask('read', async () => {}, false)
+  assert.equal(dependency.up, false, 'what only reads proves nothing')
   await dependency.ask('ping', async () => {})
+  await dependency.ask('read', async () => {}, false)
   assert.equal(dependency.up, true)
   const [up, down] = ['dependency up', 'dependency down']
   assert.deepEqual(lines, [up, `${down}: refused`, `${down}: gone`, up])
-  assert.deepEqual(observed, [1, 'ping', 1, 'ping', 0, 'ping', 0, 'ping', 0, 'ping', 1, 'ping'])
+  assert.deepEqual(observed, [1, 'ping', 1, 'ping', 0, 'ping', 0, 'ping', 0, 'ping', 'read', 1, 'ping', 1, 'read'])
 })

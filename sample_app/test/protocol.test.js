@@ -26,6 +26,12 @@ test('texts lose what disguises them, and keep lines', () => {
   assert.equal(text('a\u0000b\u001b[31m\u202ec\n\td'), 'ab[31mc\n\td')
   assert.equal(text('\ud800x'), 'x')
   assert.equal(text('e\u0301 🙂'), 'é 🙂')
+  assert.equal(text('e\u0000\u0301'), 'é')
+  assert.equal(text('a\u200e\u200f\u061cb\u200b\u2060\ufeffc\ufff9\ufffa\ufffbd\u00ad\u{e0001}\u{e0041}'), 'abcd')
+  for (const kept of ['👩\u200d👩\u200d👧', 'می\u200cخواهم', '🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}']) {
+    assert.equal(text(kept), kept)
+  }
+  assert.equal(text(`🏴${'\u{e0061}'.repeat(20)}`), '🏴')
   assert.equal(text('x'.repeat(4000)).length, 4000)
   assert.throws(() => text('x'.repeat(4001)), { code: 'too_large' })
   for (const bad of ['', ' \n', '\u0007', 5, undefined]) assert.throws(() => text(bad), { code: 'bad_frame' })

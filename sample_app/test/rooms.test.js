@@ -104,11 +104,45 @@ test('two looks at a store that was lost leave the room alone that was made betw
 test('who leaves while the store is away is not waited for', { timeout: 5000 }, async () => {
   const { store, rooms } = stage(1)
   store.read = () => Promise.reject(new Error('away'))
-  const ana = member()
+  const refused = []
+  const ana = { ...member(), refuse: ({ code }) => refused.push(code) }
   const joining = rooms.join(ana, 'lobby', null)
   rooms.leave(ana, 'lobby')
   await joining
-  assert.deepEqual(ana.frames, [])
+  assert.deepEqual([ana.frames, refused], [[], ['unavailable']])
+  assert.equal(rooms.all.size, 0, 'the room is not kept for ever')
+})
+
+test('who joins a room that is known already gets its history although the store is away, and no refusal', async () => {
+  const { store, rooms } = stage(3)
+  await rooms.join(member(), 'lobby', null)
+  store.read = () => Promise.reject(new Error('away'))
+  const bob = { ...member(), refuse: () => assert.fail('refused') }
+  await rooms.join(bob, 'lobby', 1)
+  assert.deepEqual(bob.frames.flatMap(seqs), [2, 3])
+})
+
+test('a large history goes to a client in pages, each when the one before is read, also while the room goes on', async () => {
+  const { stored, rooms } = stage(100)
+  for (const one of stored) one.text = '日'.repeat(4000)
+  const ana = member()
+  const pages = []
+  const history = (text) => {
+    pages.push({ text, read: Promise.withResolvers() })
+    ana.reading = pages.at(-1).read.promise.then(() => (ana.reading = undefined))
+  }
+  const joining = rooms.join(Object.assign(ana, { history }), 'lobby', 0)
+  for (let page = 0; page < 4; page += 1) {
+    for (let turn = 0; turn < 5; turn += 1) await nextTick()
+    assert.deepEqual([pages.length, ana.frames], [page + 1, []])
+    rooms.heard({ rows: [row(101 + page)], committed: 1 })
+    pages[page].read.resolve()
+  }
+  await joining
+  assert.ok(pages.every(({ text }) => Buffer.byteLength(text) < 400_000 && text.endsWith('"reset":false}')))
+  assert.deepEqual(pages.flatMap(({ text }) => seqs(text)), Array.from({ length: 103 }, (_, index) => index + 1))
+  await nextTick()
+  assert.deepEqual(ana.frames.flatMap(seqs), [104])
 })
 
 test('histories go to a client one after the other, as it reads', async () => {
@@ -136,4 +170,19 @@ test('a row that somebody has deleted makes no other come twice', async () => {
   await rooms.compare()
   for (let turn = 0; turn < 5; turn += 1) await nextTick()
   assert.deepEqual(ana.frames.flatMap(seqs), [1, 2, 3, 4, 6, 7, 8, 9, 10])
+})
+
+test('who types is told to a hundred, and spared a larger room', async () => {
+  const { rooms } = stage(1)
+  const crowd = Array.from({ length: 101 }, () => ({ ...member(), takeMessage: () => 0 }))
+  for (const one of crowd.slice(0, 100)) await rooms.join(one, 'lobby', 1)
+  const typed = () => crowd.map(({ writes }) => writes.filter((text) => text.includes('"typing"')).length)
+  for (const one of crowd) Object.assign(one, { writes: [], write: (bytes) => one.writes.push(bytes.toString()) })
+  rooms.typing(crowd[0], 'lobby')
+  await nextTick()
+  assert.deepEqual(new Set(typed().slice(0, 100)), new Set([1]))
+  await rooms.join(crowd[100], 'lobby', 1)
+  rooms.typing(crowd[0], 'lobby')
+  await nextTick()
+  assert.deepEqual(new Set(typed().slice(0, 100)), new Set([1]))
 })

@@ -28,7 +28,7 @@ CORPUS = [
     "`${globalThis.owned=1}`",
     "<!-- comment --> <![CDATA[x]]>",
     "__proto__ constructor toString",
-    "zero\u200bwidth, combining Z\u0351\u036b\u036a\u0302 and 👩‍👩‍👧‍👦",
+    "zero\u200cwidth, combining Z\u0351\u036b\u036a\u0302 and 👩‍👩‍👧‍👦",
     "<p style='position:fixed;inset:0'>cover</p>",
 ]
 OWN_TAGS = {"LI", "SPAN", "DIV", "BDI", "TIME", "P"}

@@ -11,8 +11,9 @@ from tests.needs import need_module
 from tests.sample_app.nginx import layout, nginx
 from tests.servers import free_port, start_chat
 
-# 9: megabytes; 12 and 13: compression, which the chat has switched off.
-LEFT_OUT = ["9.*", "12.*", "13.*"]
+# Compression, which the chat has switched off by design (a secret beside a chosen text can be guessed from its length, and
+# it costs more than it saves): there these cases end as UNIMPLEMENTED.
+LEFT_OUT = ["12.*", "13.*"]
 CONFORMING = {"OK", "NON-STRICT", "INFORMATIONAL"}
 
 
@@ -21,10 +22,10 @@ def run_cases(url: str, report: Path) -> None:
     need_module("kosoku")
     program = Path(sys.executable).with_name("kosoku")
     without = [part for case in LEFT_OUT for part in ("-x", case)]
-    subprocess.run([program, url, *without, "-o", str(report)], check=True, capture_output=True, timeout=120)
+    subprocess.run([program, url, *without, "-o", str(report)], check=True, capture_output=True, timeout=240)
     (results,) = json.loads((report / "index.json").read_text()).values()
     behaviors = Counter(case["behavior"] for case in results.values())
-    assert len(results) > 240
+    assert len(results) > 300
     assert set(behaviors) <= CONFORMING, behaviors
     assert {case["behaviorClose"] for case in results.values()} <= {"OK", "INFORMATIONAL"}
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 import uuid
@@ -38,9 +39,13 @@ def status(chat: Chat) -> str:
 
 
 def wait_for(chats: list[Chat], wanted: str, seconds: float = 15) -> None:
+    wait_until(lambda: all(status(chat) == wanted for chat in chats), seconds)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
-    while any(status(chat) != wanted for chat in chats):
-        assert time.monotonic() < deadline, [status(chat) for chat in chats]
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
@@ -82,6 +87,8 @@ def test_redis_hangs_and_goes_on(folder: Path, postgres: Server, redis: Server) 
         time.sleep(0.5)
         redis.process.pause()
         wait_for(chats, "warn")
+        # A connection that is silent is given up after five seconds.
+        wait_until(lambda: not any(chat.metric("chat_dependency_up", name="redis") for chat in chats))
         redis.process.resume()
         wait_for(chats, "pass")
 
@@ -198,6 +205,81 @@ def test_sends_are_refused_with_a_retry_time_while_the_store_is_away(folder: Pat
         finally:
             if postgres.process.popen.poll() is not None:
                 postgres.process.start()
+
+
+def test_a_database_that_can_only_be_read_is_no_healthy_one(folder: Path, postgres: Server) -> None:
+    """However often something is read meanwhile."""
+
+    def make(read_only: bool) -> None:
+        sql = f"ALTER SYSTEM SET default_transaction_read_only = {'on' if read_only else 'off'}"
+        command = [psql, "-q", postgres.url, "-c", "SET default_transaction_read_only = off"]
+        subprocess.run([*command, "-c", sql, "-c", "SELECT pg_reload_conf()"], check=True, timeout=20, capture_output=True)
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line:
+            make(read_only=True)
+            cid = await line.say("x")
+            while (error := await line.next("error", "ack"))["type"] == "ack":
+                cid = await line.say("x")
+            assert (error["code"], error["cid"]) == ("unavailable", cid)
+            began = time.monotonic()
+            while time.monotonic() < began + 2:
+                assert (await asyncio.to_thread(chat.get, "/api/rooms/lobby/messages"))[0].status == 200
+                assert status(chat) == "fail"
+
+    psql = need("psql", "postgresql-client")
+    with start_chat(folder, env={"DATABASE_URL": postgres.url}) as chat:
+        try:
+            asyncio.run(session(chat))
+        finally:
+            make(read_only=False)
+        wait_for([chat], "pass")
+
+
+def test_both_databases_die_and_come_back(folder: Path, postgres: Server, redis: Server) -> None:
+    """Nobody is hung up on, and nothing is lost."""
+
+    def trouble() -> None:
+        time.sleep(0.5)
+        redis.process.kill()
+        postgres.process.stop(signal.SIGQUIT)
+        wait_for(chats, "fail")
+        opened = [chat.metric("chat_connections_opened_total") for chat in chats]
+        assert sum(chat.metric("chat_connections") for chat in chats) == SENDERS
+        postgres.process.start()
+        redis.process.start()
+        wait_for(chats, "pass")
+        assert [chat.metric("chat_connections_opened_total") for chat in chats] == opened
+
+    with workers(folder, {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}) as chats:
+        asyncio.run(through(chats, trouble))
+
+
+def test_a_write_lock_of_somebody_else_stops_nothing_but_writing(folder: Path) -> None:
+    """Held for as long as a send is waited for."""
+
+    async def session(chat: Chat) -> None:
+        async with join(chat.socket) as line, asyncio.timeout(30):
+            await line.say("before")
+            await line.next("ack")
+            with contextlib.closing(sqlite3.connect(folder / "chat.sqlite")) as other:
+                other.execute("BEGIN IMMEDIATE")
+                cid = await line.say("meanwhile")
+                refusal = asyncio.create_task(line.next("error"))
+                delays = []
+                while not refusal.done():
+                    began = time.monotonic()
+                    assert (await asyncio.to_thread(chat.get, "/live"))[0].status == 200
+                    delays.append(time.monotonic() - began)
+                error = await refusal
+            assert max(delays) < 0.5
+            assert (error["cid"], error["code"], error["retry_after_ms"]) == (cid, "unavailable", 2000)
+            await asyncio.to_thread(wait_for, [chat], "pass")
+            await line.say("meanwhile", cid=cid)
+            assert (await line.next("ack"))["seq"] == 2
+
+    with start_chat(folder) as chat:
+        asyncio.run(session(chat))
 
 
 def test_a_worker_that_starts_before_its_database_becomes_healthy(folder: Path, postgres: Server) -> None:

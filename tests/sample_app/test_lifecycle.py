@@ -15,7 +15,7 @@ from tests.needs import need_node
 from tests.packages import install
 from tests.sample_app.chatter import join
 from tests.sample_app.test_faults import signal_family
-from tests.servers import SAMPLE_APP, Chat, Server, UnixConnection, launch_chat, start_chat
+from tests.servers import SAMPLE_APP, Chat, Server, UnixConnection, launch_chat, listens, start_chat
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -33,7 +33,8 @@ def test_a_signal_ends_a_worker_in_good_order(chat: Chat, sign: signal.Signals) 
     assert chat.process.popen.wait(25) == 0
     assert not chat.socket.exists()
     assert not chat.operations.exists()
-    assert chat.log[-1]["msg"] == "stopped"
+    assert [(line["msg"], line.get("code")) for line in chat.log[-2:]] == [("client gone", 1012), ("stopped", None)]
+    assert chat.log[-1]["connections"] == 0
     assert {"service", "env", "release", "worker", "level", "time", "msg"} <= chat.log[-1].keys()
 
 
@@ -44,8 +45,10 @@ def test_kept_alive_connections_end_with_their_next_answer(chat: Chat) -> None:
             answer = connection.getresponse()
             assert (answer.read(), answer.headers["Connection"]) == (b'{"status":"pass"}', "keep-alive")
         chat.process.popen.send_signal(signal.SIGTERM)
-        while chat.operations.exists():
+        while chat.socket.exists():
             time.sleep(0.01)
+        assert chat.operate("GET", "/health") | {"draining": True, "status": "fail"} == chat.operate("GET", "/health")
+        assert chat.metric("chat_draining") == 1
         busy.request("GET", "/health")
         answer = busy.getresponse()
         assert (answer.status, answer.headers["Connection"]) == (503, "close")
@@ -97,6 +100,28 @@ def test_a_dead_workers_socket_is_taken_over_and_a_living_ones_is_not(folder: Pa
         assert third.returncode == 1
         assert b"another process listens on" in third.stdout
         assert second.get("/health")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOG_LEVEL", "verbose"), ("PORT", "70000"), ("REQUIRE_TOKEN", "1"), ("REDIS_URL", "nowhere")]
+)
+def test_a_setting_that_makes_no_sense_is_said_in_one_line(folder: Path, name: str, value: str) -> None:
+    argv = [need_node(), install(SAMPLE_APP) / "server.js"]
+    env = {"DATA_DIR": str(folder), "PORT": str(folder / "s"), name: value}
+    ran = subprocess.run(argv, env=env, capture_output=True, check=False, timeout=20)
+    assert ran.returncode == 1
+    (line,) = ran.stderr.decode().splitlines()
+    assert name in line or value in line or "URL" in line
+
+
+def test_the_system_may_choose_the_port(folder: Path) -> None:
+    env = {"PORT": "0", "DATA_DIR": str(folder)}
+    with subprocess.Popen([need_node(), install(SAMPLE_APP) / "server.js"], env=env, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout
+            assert listens(json.loads(child.stdout.readline())["port"])
+        finally:
+            child.kill()
 
 
 def test_pm2_is_told_when_it_listens(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.sample_app.chatter import connect, join
+from tests.sample_app.chatter import Line, connect, join
 from tests.servers import Chat, start_chat
 
 SECRET = "a secret of the tests"
@@ -49,7 +50,9 @@ def test_a_message_is_stored_acknowledged_and_delivered_once(folder: Path, store
             }  # fmt: skip
             await ana.say("hé\u0000llo\u202e", room, cid)
             assert (await ana.next("ack"))["seq"] == 1
-            await ana.say("next", room)
+            cid = await ana.say("next", room)
+            told = [await ana.next("ack", "message") for _ in range(2)]
+            assert [(frame["type"], frame["cid"]) for frame in told] == [("ack", cid), ("message", cid)]
             assert (await bob.next("message"))["seq"] == 2
 
     with start_chat(folder, env=store_env | {"LOG_LEVEL": "debug"}) as chat:
@@ -138,9 +141,13 @@ def test_limits_of_size_and_rate(chat: Chat) -> None:
             await line.connection.send("x" * 40_000)
             assert await line.closed() == 1009
         async with join(chat.socket) as line:
+            limited = chat.metric("chat_messages_received_total", result="rate_limited")
             for _ in range(400):
                 await line.send(type="ping", t=0)
             assert await line.closed() == 1008
+            assert chat.metric("chat_messages_received_total", result="rate_limited") == limited + 1
+        assert chat.metric("chat_connections_closed_total", code="1009") == 1
+        assert chat.metric("chat_connections_closed_total", code="1008") == 1
 
     asyncio.run(session())
 
@@ -219,20 +226,34 @@ def test_tokens(folder: Path, given: str | None, required: bool, welcome: str | 
             assert given not in chat.process.log.read_text()
 
 
-def test_a_history_larger_than_the_limit_of_a_slow_reader_arrives_whole(folder: Path) -> None:
+def test_a_large_history_arrives_whole_and_costs_little_where_nobody_reads_it(folder: Path) -> None:
+    """Six megabytes: as many as the texts of 500 messages can have."""
+
+    async def read_all(line: Line) -> list[int]:
+        seqs: list[int] = []
+        while len(seqs) < 500:
+            seqs += [message["seq"] for message in (await line.next("history"))["messages"]]
+        return seqs
+
     async def session(chat: Chat) -> None:
-        async with join(chat.socket) as ana:
-            for number in range(450):
-                await ana.say(f"{number} " + "é" * 3900)
-                await ana.next("message")
-        async with connect(chat.socket, max_size=None) as line:
-            await line.send(type="hello", name="bob", rooms={"lobby": 0})
-            await asyncio.sleep(0.3)
-            assert len((await line.next("history"))["messages"]) == 450
+        async with join(chat.socket) as ana, contextlib.AsyncExitStack() as stack:
+            for last in range(25, 501, 25):
+                for _ in range(25):
+                    await ana.say("日" * 3990)
+                while (await ana.next("message"))["seq"] < last:
+                    pass
+            for _ in range(10):
+                stalled = await stack.enter_async_context(connect(chat.socket, close_timeout=0))
+                stalled.connection.transport.pause_reading()
+                await stalled.send(type="hello", name="deaf", rooms={"lobby": 0})
+            async with connect(chat.socket) as line:
+                await line.send(type="hello", name="bob", rooms={"lobby": 0})
+                assert await read_all(line) == list(range(1, 501))
+            assert chat.metric("chat_connections") == 11
+            assert chat.metric("chat_send_buffer_bytes") < 10 * 400_000
 
     with start_chat(folder, env={"MESSAGES_PER_SECOND": "1000"}) as chat:
         asyncio.run(session(chat))
-        assert chat.metric("chat_slow_consumers_total") == 0
 
 
 def test_a_reader_that_stalls_is_cut_and_the_others_go_on(folder: Path) -> None:

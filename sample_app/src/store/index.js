@@ -84,7 +84,7 @@ export class Store extends Dependency {
 
   /** Say who is in a process's rooms ({room: [names]}) until `expires`; replaces what it said before. */
   announce(instance, rooms, expires) {
-    return this.#query('announce', [instance, JSON.stringify(rooms), expires])
+    return this.#query('announce', [instance, JSON.stringify(rooms), expires], true)
   }
 
   /** What all processes but `instance` have said last: [Map of room -> names]. */
@@ -93,8 +93,9 @@ export class Store extends Dependency {
     return found.map(({ rooms }) => new Map(Object.entries(JSON.parse(rooms))))
   }
 
-  #query(op, values) {
-    return this.ask(op, () => this.driver.session((query) => query(this.sql[op], values)))
+  /** A store that can be read may be one that cannot be written. */
+  #query(op, values, writes = false) {
+    return this.ask(op, () => this.driver.session((query) => query(this.sql[op], values)), writes)
   }
 
   #transaction(op, body) {

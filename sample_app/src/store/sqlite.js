@@ -1,12 +1,13 @@
 // The driver for node:sqlite: one file in the data directory, shared by all workers of the machine.
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 // FULL: an acknowledged message outlives a power cut, at one fsync per batch.
-const SETTINGS = 'PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL'
-
-// Calls block, so a second connection of this process that waits for the lock would wait for ever: one line for all.
-let queue = Promise.resolve()
+const SETTINGS = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL'
+const BUSY = 5
+const PATIENCE_MS = 5000
+const RETRY_MS = 2
 
 export class SqliteDriver {
   name = 'sqlite'
@@ -15,6 +16,7 @@ export class SqliteDriver {
   // Takes the one write lock first, so that numbers are dense across processes.
   begin = 'BEGIN IMMEDIATE'
   lookMs = 30
+  #queue = Promise.resolve()
   #database
   #statements = new Map()
 
@@ -24,13 +26,24 @@ export class SqliteDriver {
 
   /** One session after the other: what runs between a transaction's statements would read what is not committed. */
   session(body) {
-    const result = queue.then(() => body(async (sql, values) => this.#run(sql, values)))
-    queue = result.catch(() => this.#discard())
+    const result = this.#queue.then(() => body((sql, values) => this.#patiently(() => this.#run(sql, values))))
+    this.#queue = result.catch(() => this.#discard())
     return result
   }
 
   close() {
-    return queue.then(() => this.#discard())
+    return this.#queue.then(() => this.#discard())
+  }
+
+  /** While another process has the write lock this one does other things: SQLite's own way to wait would stop it. */
+  async #patiently(act) {
+    for (const since = performance.now(); ; await sleep(RETRY_MS)) {
+      try {
+        return act()
+      } catch (error) {
+        if (error.errcode % 256 !== BUSY || performance.now() - since > PATIENCE_MS) throw error
+      }
+    }
   }
 
   #run(sql, values = []) {
