@@ -105,8 +105,11 @@ class Place(Project):
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in files if path.exists())
 
     def end(self) -> None:
-        """Ends what is left, PM2 first."""
+        """Ends what is left, PM2 first, and what a shell has started for a worker last."""
         left = sorted(self.processes(), key=lambda process: "God Daemon" not in " ".join(process.info["cmdline"]))
+        for process in tuple(left):
+            with suppress(psutil.NoSuchProcess):
+                left += process.children(recursive=True)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
