@@ -179,6 +179,24 @@ def test_many_scripts_at_once_on_one_link(server: Sshd) -> None:
 # ---------------------------------------------------------------- broken links
 
 
+def test_a_script_that_is_given_up_while_it_begins_breaks_no_other_off(server: Sshd) -> None:
+    """As when `monitor --once` has seen enough while the log is being opened."""
+
+    async def ask() -> None:
+        async with linked(server.host) as link, aclosing(link.lines("echo up; read -r word; echo on")) as other:
+            assert await anext(other) == b"up"
+            for turns in range(12):
+                given_up = asyncio.create_task(link.script("sleep 60"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                given_up.cancel()
+                await asyncio.gather(given_up, return_exceptions=True)
+            assert (await link.script("echo fine")).out == b"fine\n"
+            assert link.alive
+
+    asyncio.run(ask())
+
+
 def test_a_frozen_link_is_noticed_within_ten_seconds(server: Sshd, wire: Wire) -> None:
     async def ask() -> float:
         async with linked(far(server, wire)) as link, aclosing(link.lines("echo up; sleep 60")) as lines:

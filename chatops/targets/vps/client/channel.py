@@ -47,6 +47,32 @@ def as_user(user: str, line: str) -> str:
     return "exec " + (words("/bin/sh", "-c", f"{assign('user', user)}; {_AS}{line}") if user else line)
 
 
+class Opening:
+    """A channel on its way. Others may use its link: who no longer waits for it closes it, and breaks nothing else off."""
+
+    def __init__(self, session: Callable[[], Any]) -> None:
+        self._session = session
+        self._raw: Any = None
+        self._unwanted = False
+
+    def begin(self, line: str, script: bytes) -> Any:
+        """A channel of paramiko's on which `line` was begun and has been given `script`. Blocks."""
+        self._raw = raw = self._session()
+        if self._unwanted:
+            raw.close()
+            return raw
+        raw.exec_command(line)
+        with suppress(OSError):  # a shell that never begins says why on its way out
+            raw.sendall(script)
+        return raw
+
+    def abort(self) -> None:
+        """Nobody wants it any more."""
+        self._unwanted = True
+        if self._raw is not None:
+            self._raw.close()
+
+
 class Channel:
     """A script that runs on the host. Made by `Link.channel`; to be closed."""
 

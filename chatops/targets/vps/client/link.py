@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from chatops.streams import from_thread
 from chatops.targets.vps.client import keys
 from chatops.targets.vps.client.address import HostAddress, resolve
 from chatops.targets.vps.client.blocking import blocking
-from chatops.targets.vps.client.channel import Channel, command, new_mark, quietly
+from chatops.targets.vps.client.channel import Channel, Opening, command, new_mark, quietly
 
 if TYPE_CHECKING:
     from chatops.targets.vps.client.connect import Dial
@@ -148,9 +148,9 @@ class Link:
         """Runs `text` on a channel of its own, closed at the end of the block."""
         from chatops.targets.vps.client import faults
 
-        script, mark = text.encode(), new_mark()
+        script, mark, opening = text.encode(), new_mark(), Opening(self.session)
         try:
-            raw = await blocking(lambda: self._begin(command(script, mark, user, limit), script), self._dial.abort)
+            raw = await blocking(lambda: opening.begin(command(script, mark, user, limit), script), opening.abort)
         except faults.ERRORS as error:
             raise self.lost() or faults.told(self.host, error) from None
         channel = Channel(raw, mark, self.lost, self._progress)
@@ -166,13 +166,6 @@ class Link:
     def abort(self) -> None:
         """Breaks the connection off."""
         self._dial.abort()
-
-    def _begin(self, line: str, script: bytes) -> Any:
-        raw = self.session()
-        raw.exec_command(line)
-        with suppress(OSError):  # a shell that never begins says why on its way out
-            raw.sendall(script)
-        return raw
 
     def _progress(self) -> None:
         self._moved = time.monotonic()
