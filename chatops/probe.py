@@ -14,6 +14,7 @@ from chatops import health
 from chatops.chat import Client, Tally
 from chatops.events import Impact
 from chatops.goals import Plan
+from chatops.limits import LIMITS
 from chatops.model import App, State
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ class Probe:
         for client in self._clients:
             await self._say(client)
         await self._settle()
+        with suppress(TimeoutError):  # a first answer may take longer than the whole change
+            async with asyncio.timeout(LIMITS.answer):
+                await self._asked.wait()
         await _end([asking])
         lost = self._lost()
         await _end(staying)

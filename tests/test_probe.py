@@ -152,6 +152,27 @@ def test_nothing_that_answers_is_nothing_felt() -> None:
     assert prober(State(target="t", kind="local"), APP, Plan(Restart())) is None
 
 
+def test_an_answer_that_takes_longer_than_the_change_is_waited_for() -> None:
+    async def run() -> Impact | None:
+        asked, go = asyncio.Event(), asyncio.Event()
+
+        async def late(socket: ServerConnection, _: Request) -> Response:
+            asked.set()
+            await go.wait()
+            return socket.respond(200, "{}")
+
+        async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=late) as server:
+            probe = Probe(f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}", App("chat", Path("/x")))
+            await probe.start()
+            await asked.wait()
+            stopping = asyncio.create_task(probe.stop())
+            asyncio.get_running_loop().call_later(0.5, go.set)
+            return await stopping
+
+    impact = asyncio.run(run())
+    assert impact is not None and impact.failed == 0 and impact.longest_gap_ms >= 400
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_nobody_talks_where_messages_are_not_carried_over(apart: bool) -> None:
     async def run() -> Impact | None:

@@ -181,10 +181,15 @@ def test_a_bad_release_is_marked_and_passed_over(kept_yard: Yard) -> None:
 @pytest.mark.faults
 def test_stores_that_others_run_and_none(kept_yard: Yard) -> None:
     """Given as URLs; a password in one is as secret as any."""
-    host = kept_yard.host
+    host, before = kept_yard.host, kept_yard.health()["release"]
+    kept_yard.block |= {"redis": "none", "database": "postgres://nobody:pa55-word@127.0.0.1:5432/nothing"}
+    kept_yard.configure()
+    refused = kept_yard.events("deploy", "vps", "--yes", code=5)
+    assert "/health answers 503" in refused[-1]["error"]
+    assert kept_yard.health()["release"] == before
     role = "CREATE ROLE other LOGIN PASSWORD 'pa55-word'"
     host.run(f"cd / && runuser -u postgres -- psql -q -c \"{role}\" -c 'CREATE DATABASE other OWNER other'")
-    kept_yard.block |= {"redis": "none", "database": "postgres://other:pa55-word@127.0.0.1:5432/other"}
+    kept_yard.block |= {"database": "postgres://other:pa55-word@127.0.0.1:5432/other"}
     kept_yard.configure()
     said = kept_yard.chatops("deploy", "vps", "--yes", "--debug")
     assert "pa55-word" not in said.stdout + said.stderr
