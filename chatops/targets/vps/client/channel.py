@@ -55,12 +55,14 @@ class Opening:
         self._raw: Any = None
         self._unwanted = False
 
-    def begin(self, line: str, script: bytes) -> Any:
+    def begin(self, line: str, script: bytes, terminal: tuple[str, int, int] | None) -> Any:
         """A channel of paramiko's on which `line` was begun and has been given `script`. Blocks."""
         self._raw = raw = self._session()
         if self._unwanted:
             raw.close()
             return raw
+        if terminal:
+            raw.get_pty(*terminal)
         raw.exec_command(line)
         with suppress(OSError):  # a shell that never begins says why on its way out
             raw.sendall(script)

@@ -146,26 +146,23 @@ class Link:
     @asynccontextmanager
     async def channel(self, text: str, *, user: str = "", limit: float | None = None) -> AsyncIterator[Channel]:
         """Runs `text` on a channel of its own, closed at the end of the block."""
-        from chatops.targets.vps.client import faults
-
-        script, mark, opening = text.encode(), new_mark(), Opening(self.session)
-        try:
-            raw = await blocking(lambda: opening.begin(command(script, mark, user, limit), script), opening.abort)
-        except faults.ERRORS as error:
-            raise self.lost() or faults.told(self.host, error) from None
+        script, mark = text.encode(), new_mark()
+        raw = await self.begin(command(script, mark, user, limit), script)
         channel = Channel(raw, mark, self.lost, self._progress)
         try:
             yield channel
         finally:
             channel.close()
 
-    def session(self) -> Any:
-        """A channel of paramiko's. Blocks; `abort` makes it return."""
-        return self._transport.open_session(timeout=LIMITS.connect)
+    async def begin(self, line: str, script: bytes = b"", terminal: tuple[str, int, int] | None = None) -> Any:
+        """A channel of paramiko's on which `line` runs and was given `script`; `terminal`: its kind, columns and rows."""
+        from chatops.targets.vps.client import faults
 
-    def abort(self) -> None:
-        """Breaks the connection off."""
-        self._dial.abort()
+        opening = Opening(lambda: self._transport.open_session(timeout=LIMITS.connect))
+        try:
+            return await blocking(lambda: opening.begin(line, script, terminal), opening.abort)
+        except faults.ERRORS as error:
+            raise self.lost() or faults.told(self.host, error) from None
 
     def _progress(self) -> None:
         self._moved = time.monotonic()

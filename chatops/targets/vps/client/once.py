@@ -15,7 +15,6 @@ from typing import Any
 
 from chatops.shell import words
 from chatops.streams import from_thread
-from chatops.targets.vps.client import faults
 from chatops.targets.vps.client.blocking import blocking
 from chatops.targets.vps.client.channel import CHUNK, as_user, new_mark, quietly
 from chatops.targets.vps.client.link import Link
@@ -26,7 +25,8 @@ async def run(link: Link, line: str, user: str = "") -> int:
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     mark = new_mark()
     say = f"echo {mark}" if interactive else f"echo {mark}; echo {mark} >&2"
-    raw = await _begun(link, as_user(user, words("/bin/sh", "-c", f"{say}\n{line}")), interactive)
+    terminal = (os.environ.get("TERM", "dumb"), *shutil.get_terminal_size()) if interactive else None
+    raw = await link.begin(as_user(user, words("/bin/sh", "-c", f"{say}\n{line}")), terminal=terminal)
     login = dict.fromkeys((1,) if interactive else (1, 2), b"")
     pieces_of = _after_login(_output(raw), login, mark.encode() + (b"\r\n" if interactive else b"\n"))
     loop = asyncio.get_running_loop()
@@ -42,20 +42,6 @@ async def run(link: Link, line: str, user: str = "") -> int:
     if lost := link.lost():
         raise lost
     return raw.exit_status if raw.exit_status >= 0 else 255
-
-
-async def _begun(link: Link, line: str, interactive: bool) -> Any:
-    def begin() -> Any:
-        raw = link.session()
-        if interactive:
-            raw.get_pty(os.environ.get("TERM", "dumb"), *shutil.get_terminal_size())
-        raw.exec_command(line)
-        return raw
-
-    try:
-        return await blocking(begin, link.abort)
-    except faults.ERRORS as error:
-        raise link.lost() or faults.told(link.host, error) from None
 
 
 def _output(raw: Any) -> Iterator[tuple[int, bytes]]:
