@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.matrix import Fields
+from tests.e2e.matrix import Field, Fields
 from tests.e2e.place import Place, place
 from tests.e2e.yard import Yard, provisioned
 from tests.rig.mirror import Mirror
@@ -63,6 +64,12 @@ def kept_yard(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytes
 @pytest.fixture(scope="module")
 def fields(rig: Rig, mirror: Mirror, chat_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fields]:
     """A host behind a link for tests that break things, and the next one where a test did not mend it."""
-    made = Fields(rig, mirror, chat_image, tmp_path_factory)
+
+    def make(open: ExitStack) -> Field:
+        host = open.enter_context(rig.borrowed(chat_image))
+        wire = open.enter_context(rig.link(host))
+        return Field(tmp_path_factory.mktemp("field"), [host], wire, mirror)
+
+    made = Fields(make)
     with made.open:
         yield made

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.e2e.yard import Yard
 from tests.rig.host import Host
 from tests.rig.link import Link
 from tests.rig.mirror import Mirror
-from tests.rig.rig import Rig
 
 STORE = "/var/lib/chatops/chat"
 LOCK = f"{STORE}/lock"
@@ -43,16 +39,22 @@ esac
 
 
 class Field(Yard):
-    """A project whose one host is behind a link, and whose steps can be held."""
+    """A project with a host behind a link, whose steps can be held."""
 
-    def __init__(self, folder: Path, host: Host, wire: Link, mirror: Mirror) -> None:
+    def __init__(self, folder: Path, hosts: Iterable[Host], wire: Link, mirror: Mirror, **block: Any) -> None:
         self.wire, self.mirror = wire, mirror
         self.number = 0
-        super().__init__(folder, [host], mirror, keep=2)
+        super().__init__(folder, hosts, mirror, keep=2, **block)
+
+    @property
+    def place(self) -> str:
+        """The host in the file's words."""
+        return self.wire.address
 
     def entry(self, host: Host) -> dict[str, Any]:
-        """The host's entry, at the near end of the link."""
-        return {**super().entry(host), "address": self.wire.address, "port": self.wire.port}
+        """A host's entry, that of `host` at the near end of the link."""
+        near = {"address": self.wire.address, "port": self.wire.port} if host is self.host else {}
+        return {**super().entry(host), **near}
 
     def settle(self) -> None:
         """Deploys until every later deploy has all steps: one set is warm, and one release too many is kept."""
@@ -89,17 +91,18 @@ class Field(Yard):
         self.host.run(f"touch {FLAGS}/go")
 
     def until_free(self, seconds: float = 2.0) -> None:
-        """Waits for the lock; it must be free in time."""
-        self.host.run(f"timeout {seconds} flock {LOCK} true")
+        """Waits for the lock of each host; it must be free in time."""
+        for host in self.hosts:
+            host.run(f"timeout {seconds} flock {LOCK} true")
 
     def is_free(self) -> bool:
         """Whether nobody changes the host."""
         return self.host.run(f"flock -n {LOCK} true", check=False).code == 0
 
-    def check_nothing_is_left(self, release: str) -> None:
+    def check_nothing_is_left(self, release: str, host: Host | None = None) -> None:
         """The release serves as it should, the one before is warm, and nothing else of ours runs or lies about."""
         script = Path(__file__).with_name("left.cjs").read_bytes()
-        said = self.host.run(f"{AS_APP} /srv/chat/runtime/current/bin/node -", input=script).out
+        said = (host or self.host).run(f"{AS_APP} /srv/chat/runtime/current/bin/node -", input=script).out
         left = json.loads(said)
         assert left["live"].partition(".")[0] == release
         wanted = sorted(f"chat-{name}-{number}" for name in (left["live"], left["previous"]) if name for number in range(2))
@@ -108,37 +111,36 @@ class Field(Yard):
         assert left["workers"] == sorted(left["records"].values()), said
         assert left["programs"] == [], said
         assert left["litter"] == [], said
+        assert len(left["runtimes"]) == 1, said
 
 
 class Fields:
-    """One host for many cells; one that a cell has left in an unknown state is not used again."""
+    """One field for many cells; one that a cell has left in an unknown state is not used again."""
 
-    def __init__(self, rig: Rig, mirror: Mirror, image: str, folders: pytest.TempPathFactory) -> None:
-        self.rig, self.mirror, self.image, self.folders = rig, mirror, image, folders
+    def __init__(self, make: Callable[[ExitStack], Field]) -> None:
+        self.make = make
         self.current: Field | None = None
         self.open = ExitStack()
 
     def take(self) -> Field:
-        """The host, to be put back with `keep`."""
+        """The field, to be put back with `keep`."""
         field, self.current = self.current, None
         if field is None:
             self.open.close()
-            host = self.open.enter_context(self.rig.borrowed(self.image))
-            wire = self.open.enter_context(self.rig.link(host))
-            field = Field(self.folders.mktemp("field"), host, wire, self.mirror)
+            field = self.make(self.open)
             field.settle()
         return field
 
     def keep(self, field: Field) -> None:
-        """The host is as it was."""
+        """The field is as it was."""
         self.current = field
 
 
 class Watch:
-    """Asks the public address of a host all the time, from outside and past the link; `answers` are the releases seen."""
+    """Asks the public address all the time, from outside and past the link; `releases` are those that answered."""
 
-    def __init__(self, host: Host) -> None:
-        self._place = (host.address, host.ports[80])
+    def __init__(self, field: Field) -> None:
+        self._field = field
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask)
         self.asked = 0
@@ -157,7 +159,7 @@ class Watch:
         while not self._over.wait(0.02):
             self.asked += 1
             try:
-                with closing(http.client.HTTPConnection(*self._place, timeout=5)) as connection:
+                with closing(self._field.connection()) as connection:
                     connection.request("GET", "/health")
                     answer = connection.getresponse()
                     body = answer.read()
@@ -167,30 +169,3 @@ class Watch:
                     self.failed.append(f"{time.strftime('%X')} {answer.status}")
             except (OSError, ValueError, http.client.HTTPException) as error:
                 self.failed.append(f"{time.strftime('%X')} {error}")
-
-
-def until_step(process: subprocess.Popen[str], step: str) -> list[dict[str, Any]]:
-    """Reads a command's events up to the one that a step has begun; gives them."""
-    events = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        events.append(json.loads(line))
-        if (events[-1]["type"], events[-1].get("step")) == ("step_started", step):
-            return events
-    raise AssertionError(f"`{step}` never began: {events}\n{process.stderr.read() if process.stderr else ''}")
-
-
-def until_notice(process: subprocess.Popen[str], words: str) -> None:
-    """Reads a command's events up to a notice that holds some words."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if words in (json.loads(line).get("message") or ""):
-            return
-    raise AssertionError(f"nothing was said of {words!r}")
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
-    """Exit code, last event and talk of a command."""
-    out, err = process.communicate(timeout=120)
-    lines = out[: out.rfind("\n") + 1].splitlines()  # a tool that was killed leaves half a line
-    return process.returncode, json.loads(lines[-1]) if lines else {}, err

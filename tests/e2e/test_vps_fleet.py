@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.matrix import until_step
+from tests.e2e.mishap import until_step
 from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror

@@ -1,24 +1,30 @@
-"""Every step of a deploy, and all that can go wrong in it, on a real host: what served serves on, and a rerun converges."""
+"""Every step of a change, and all that can go wrong in it, on a real host: what served serves on, and a rerun converges."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.matrix import STORE, Field, Fields, Watch, ended, until_notice, until_step
+from tests.e2e.matrix import STORE, Field, Fields, Watch
+from tests.e2e.mishap import FAULTS, PROOFS, REBOOTS, expected, happen, mode, steps_until
+from tests.e2e.named import DOMAIN, Named
 from tests.e2e.yard import harm
+from tests.rig.mirror import Mirror
+from tests.rig.pebble import Authority
+from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.timeout(600)
 
+PROVISION = ("packages", "account", "node", "pm2", "unit", "rotation", "limits", "redis", "postgres", "site", "firewall")
+SECURE = ("site_http", "certificate")
+TIDY = ("old_node",)
+ROOT = {*PROVISION, *SECURE, *TIDY}
 PREPARE = ("unpack", "modules", "link", "secret", "record", "start", "gate")
 SWITCH = ("switch", "through")
 SETTLE = ("drain", "stop", "prune")
 STEPS = (*PREPARE, *SWITCH, *SETTLE)
-PROOFS = ("gate", "through")
-FAULTS = ("cut", "freeze", "sigint", "sigkill", "fails", "fails-late", "hangs", "soft reboot", "hard reboot")
 SHORT = {
     ("start", "sigkill"),
     ("gate", "sigint"),
@@ -27,28 +33,37 @@ SHORT = {
     ("drain", "fails"),
 }
 """What also runs where the rest would take too long."""
-
 CELLS = [
     pytest.param(step, fault, id=f"{step}-{fault}", marks=() if (step, fault) in SHORT else pytest.mark.faults)
     for step in STEPS
     for fault in FAULTS
 ]
 
-PROVISION = ("packages", "account", "node", "pm2", "unit", "rotation", "limits", "redis", "postgres", "site", "firewall")
-EACH = ("sigkill", "fails-late", "hard reboot")
-"""What every step of root's meets; three of them meet everything."""
-ROOT_CELLS = [
-    pytest.param(step, fault, id=f"{step}-{fault}")
-    for step in PROVISION
-    for fault in (FAULTS if step in {"account", "unit", "site"} else EACH)
-]
+
+@pytest.fixture(scope="module")
+def secured(
+    rig: Rig, mirror: Mirror, acme: Authority, chat_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fields]:
+    """The same as `fields` with a name and a certificate."""
+
+    def make(open: ExitStack) -> Field:
+        host = open.enter_context(rig.borrowed(chat_image))
+        wire = open.enter_context(rig.link(host))
+        acme.resolve(DOMAIN, host.address)
+        return Secured(tmp_path_factory.mktemp("secured"), [host], wire, mirror, acme=acme)
+
+    made = Fields(make)
+    with made.open:
+        yield made
 
 
-def mode(fault: str) -> str:
-    """How the step is held for a fault."""
-    if fault in {"fails", "fails-late", "hangs"}:
-        return fault
-    return "after" if fault == "hard reboot" else "before"
+class Secured(Named, Field):
+    """A field that is asked over TLS."""
+
+    def settle(self) -> None:
+        """It has no certificate at first."""
+        self.deploy()
+        super().settle()
 
 
 @pytest.mark.parametrize(("step", "fault"), CELLS)
@@ -57,27 +72,33 @@ def test_a_deploy(fields: Fields, step: str, fault: str) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("step", "fault"), ROOT_CELLS)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("step", [*PROVISION, *TIDY])
 def test_provisioning(fields: Fields, step: str, fault: str) -> None:
     """A step of root's that is due again, with a new release behind it."""
     check(fields, step, fault)
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("step", SECURE)
+def test_certificates(secured: Fields, step: str, fault: str) -> None:
+    check(secured, step, fault)
+
+
 def check(fields: Fields, step: str, fault: str) -> None:
     """One cell: before the switch the old release serves, then old or new; a rerun finishes, and nothing is left over."""
     field = fields.take()
-    old = field.health()["release"]
-    warm = field.host.run("readlink /srv/chat/run/previous").out.partition(".")[0].strip()
+    old, warm = field.health()["release"], warm_of(field)
     field.renew(modules=step == "modules", secret=step == "secret")
-    if step in PROVISION:
-        field.host.run(f"rm {STORE}/stamps/{step}")
+    make_due(field, step)
     name = f"secret_MADE_{field.number}" if step == "secret" else step
-    with Watch(field.host) as watch:
+    with Watch(field) as watch:
         with field.held(name, mode(fault)), field.start("deploy", "vps", "--yes", "--json") as process:
-            before = [event["step"] for event in until_step(process, name) if event["type"] == "step_started"]
-            code, last, err = happen(field, process, fault, before)
-        assert code in expected(step, fault), (code, last, err)
-        assert last.get("exit_code", code) == code
+            before = steps_until(process, name, field.place)
+            code, said, err = happen(field, process, fault, before, root=step in ROOT, last=step in SETTLE)
+        assert code in expected(fault, proof=step in PROOFS, last=step == STEPS[-1]), (code, said, err)
+        assert said.get("exit_code", code) == code
         field.until_free()
         serves = field.served()
         if step not in {*SWITCH, *SETTLE} and fault not in {"cut", "freeze"}:
@@ -86,57 +107,54 @@ def check(fields: Fields, step: str, fault: str) -> None:
         assert done["ok"]
         assert not done["changed"] or harm(done) == {}
         field.chatops("plan", "vps", "--detailed-exitcode")
-    # While a host boots its warm workers may be up before those that serve: nginx takes them as its backup.
-    allowed = {old, done["release"], *([warm] if "reboot" in fault else [])}
-    assert watch.releases <= allowed, (watch.releases, allowed)
-    assert watch.failed == [] or "reboot" in fault, watch.failed
-    assert watch.asked > 20
+    well_served(watch, fault, {old, done["release"]}, warm)
     assert done["release"] != old
     field.check_nothing_is_left(done["release"])
     fields.keep(field)
 
 
-def happen(field: Field, process: subprocess.Popen[str], fault: str, before: list[str]) -> tuple[int, dict[str, object], str]:
-    """Lets a fault happen while a step is held, then lets the step go on; gives how the command ended."""
-    match fault:
-        case "cut" | "freeze":
-            begun = time.monotonic()
-            field.wire.cut() if fault == "cut" else field.wire.freeze()
-            field.go()
-            until_notice(process, "is lost")
-            assert time.monotonic() - begun < 10
-            field.wire.resume()
-        case "sigint":
-            process.send_signal(signal.SIGINT)
-            state = f"{STORE}/state" if before[-1] in PROVISION else "/srv/chat/state"
-            field.host.run(f"timeout 10 sh -c 'until [ -e {state}/stop ]; do sleep 0.05; done'")
-            field.go()
-        case "sigkill":
-            process.kill()
-            process.wait(10)
-            assert not field.is_free()
-            with field.start("attach", "vps", "--json") as attached:
-                seen = [event["step"] for event in until_step(attached, before[-1]) if event["type"] == "step_started"]
-                assert seen == before
-                field.go()
-                code, _, err = ended(attached)
-            assert code == (9 if "never begun" in err else 0), err
-            assert ("never begun" in err) == (before[-1] not in SETTLE)
-        case "soft reboot" | "hard reboot":
-            field.host.restart(hard=fault == "hard reboot")
-    return ended(process)
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("step", "count"), [("start", 3), ("gate", 3), ("stop", 1)])
+def test_scaling(fields: Fields, step: str, count: int, fault: str) -> None:
+    """Nobody notices, and the same command again is enough."""
+    field = fields.take()
+    release, warm = field.health()["release"], warm_of(field)
+    scale = ("scale", "vps", str(count), "--yes", "--json")
+    last = step == "stop"
+    with Watch(field) as watch:
+        with field.held(step, mode(fault)), field.start(*scale) as process:
+            before = steps_until(process, step, field.place)
+            code, said, err = happen(field, process, fault, before, last=True)
+        assert code in expected(fault, proof=step in PROOFS, last=last), (code, said, err)
+        field.until_free()
+        field.served()
+        for wanted in (count, 2):
+            field.chatops("scale", "vps", str(wanted), "--yes")
+            assert len([one for one in field.json("status", "vps")["workers"] if one["release"] == release]) == wanted
+    well_served(watch, fault, {release}, warm)
+    field.check_nothing_is_left(release)
+    fields.keep(field)
 
 
-def expected(step: str, fault: str) -> set[int]:
-    """The exit codes that a fault may lead to."""
-    match fault:
-        case "cut" | "freeze":
-            return {0}
-        case "sigint":
-            return {0} if step == SETTLE[-1] else {130}
-        case "sigkill":
-            return {-signal.SIGKILL}
-        case "soft reboot" | "hard reboot":
-            return {9}
-        case _:
-            return {5} if step in PROOFS else {4}
+def warm_of(field: Field) -> str:
+    """The release that is warm."""
+    return field.host.run("readlink /srv/chat/run/previous").out.partition(".")[0].strip()
+
+
+def make_due(field: Field, step: str) -> None:
+    """Makes a step of root's one that has to be done."""
+    if step in {*PROVISION, "certificate"}:
+        field.host.run(f"rm {STORE}/stamps/{step}")
+    elif step == "old_node":
+        field.host.run("mkdir -p /srv/chat/runtime/1.0.0/bin && cp /bin/true /srv/chat/runtime/1.0.0/bin/node")
+    elif step == "site_http":  # the site is another domain's, and the certificate, too
+        field.host.run(f"rm {STORE}/stamps/certificate && sed -i 's/{DOMAIN}/other.test/' /etc/nginx/conf.d/chatops-chat.conf")
+
+
+def well_served(watch: Watch, fault: str, releases: set[str], warm: str) -> None:
+    """While a host boots its warm workers may be up before those that serve: nginx takes them as its backup."""
+    allowed = {*releases, *([warm] if fault in REBOOTS else [])}
+    assert watch.releases <= allowed, (watch.releases, allowed)
+    assert watch.failed == [] or fault in REBOOTS, watch.failed
+    assert watch.asked > 20

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.e2e.matrix import Field, Fields, ended, until_notice, until_step
+from tests.e2e.matrix import Field, Fields
+from tests.e2e.mishap import ended, steps_until, until_notice, until_step
 from tests.e2e.yard import harm
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.timeout(600)
 
 def other(field: Field, folder: Path) -> Field:
     """The same server in another operator's folder, with another state of the app."""
-    made = Field(folder, field.host, field.wire, field.mirror)
+    made = Field(folder, [field.host], field.wire, field.mirror)
     made.env["LOGNAME"] = "bob"
     made.change("as bob has it")
     return made
@@ -35,7 +36,7 @@ def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
     bob = other(field, tmp_path)
     field.renew()
     with field.held("start", "before"), field.start("deploy", "vps", "--yes", "--json") as ana:
-        first = [event["step"] for event in until_step(ana, "start") if event["type"] == "step_started"]
+        first = steps_until(ana, "start", field.place)
         refused = bob.chatops("deploy", "vps", "--yes", code=6)
         assert "locked by ana@" in refused.stderr and "(deploy) for " in refused.stderr
         assert bob.json("status", "vps")["lock"]["who"].startswith("ana@")
@@ -43,8 +44,7 @@ def test_two_at_once(fields: Fields, tmp_path: Path) -> None:
             assert waiting.stderr is not None
             assert "waiting: locked by ana@" in waiting.stderr.readline()
             with bob.start("attach", "vps", "--json") as watching:
-                seen = [event["step"] for event in until_step(watching, "start") if event["type"] == "step_started"]
-                assert seen == first
+                assert steps_until(watching, "start", field.place) == first
                 field.go()
                 assert ended(ana)[0] == 0
                 assert ended(watching)[0] == 0

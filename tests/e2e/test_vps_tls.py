@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import shlex
 import shutil
-import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,53 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.yard import PACKAGES, Yard, harm
-from tests.rig.host import Host
+from tests.e2e.named import DOMAIN, Named
+from tests.e2e.yard import PACKAGES, harm
 from tests.rig.mirror import Mirror
 from tests.rig.pebble import Authority
 from tests.rig.rig import Rig
 
 pytestmark = pytest.mark.timeout(900)
-DOMAIN = "chat.example.test"
 LINEAGE = "/etc/letsencrypt/renewal/chatops-chat.conf"
-
-
-class Named(Yard):
-    """A project with a domain that leads to its host, for its own commands alone."""
-
-    def __init__(self, folder: Path, hosts: list[Host], mirror: Mirror, acme: Authority) -> None:
-        (folder / "authority.pem").write_bytes(acme.ca_bundle + acme.root())
-        tls = {"email": "ops@example.test", "acme_directory": acme.directory, "ca_bundle": "authority.pem"}
-        super().__init__(folder, hosts, mirror, domain=DOMAIN, tls=tls)
-        names = folder / "hosts"
-        names.write_text(f"{Path('/etc/hosts').read_text()}\n{self.host.address} {DOMAIN}\n")
-        mount = f'mount --bind {shlex.quote(str(names))} /etc/hosts && exec "$@"'
-        self.wrapper = ("unshare", "--mount", "sh", "-c", mount, "sh")
-
-    def ask(self, path: str = "/health", **headers: str) -> http.client.HTTPResponse:
-        """The answer over HTTPS to somebody who believes the private authority alone."""
-        trust = ssl.create_default_context(cafile=str(self.folder / "authority.pem"))
-        link = http.client.HTTPSConnection(DOMAIN, context=trust, timeout=10)
-        link.sock = trust.wrap_socket(self.dial(443), server_hostname=DOMAIN)
-        link.request("GET", path, headers=headers)
-        answer = link.getresponse()
-        answer.read()
-        return answer
-
-    def dial(self, port: int) -> socket.socket:
-        """A connection to the host."""
-        return socket.create_connection((self.host.address, self.host.ports[port]), 10)
-
-    def speaks(self, version: ssl.TLSVersion) -> bool:
-        """Whether the host agrees on a version of TLS."""
-        trust = ssl.create_default_context(cafile=str(self.folder / "authority.pem"))
-        trust.set_ciphers("ALL:@SECLEVEL=0")
-        trust.minimum_version = trust.maximum_version = version
-        try:
-            trust.wrap_socket(self.dial(443), server_hostname=DOMAIN).close()
-        except ssl.SSLError:
-            return False
-        return True
 
 
 @pytest.fixture
@@ -68,7 +27,7 @@ def named(rig: Rig, mirror: Mirror, acme: Authority, tmp_path: Path) -> Iterator
     """A bare host, and a name that leads to it."""
     with rig.borrowed(rig.warm(*PACKAGES, "certbot")) as host:
         acme.resolve(DOMAIN, host.address)
-        yield Named(tmp_path, [host], mirror, acme)
+        yield Named(tmp_path, [host], mirror, acme=acme)
 
 
 def redirected(named: Named) -> tuple[int, str | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import shutil
-import urllib.request
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ class Yard(Project):
     """A folder with chatops.yaml, a copy of the sample chat, and a target `vps`."""
 
     limit = 280
+    inside = "http://127.0.0.1/health"
+    """How curl asks on a host what users ask from outside."""
 
     def __init__(self, folder: Path, hosts: Iterable[Host], mirror: Mirror, **block: Any) -> None:
         super().__init__(folder, XDG_CACHE_HOME=str(folder / "cache"))
@@ -36,6 +39,11 @@ class Yard(Project):
     @property
     def host(self) -> Host:
         """The first of the hosts."""
+        return self.hosts[0]
+
+    @property
+    def front(self) -> Host:
+        """The one that users talk to."""
         return self.hosts[0]
 
     def entry(self, host: Host) -> dict[str, Any]:
@@ -69,16 +77,23 @@ class Yard(Project):
         file.write_text(text)
         return finished
 
+    def connection(self, host: Host | None = None) -> http.client.HTTPConnection:
+        """To the public address of a host."""
+        found = host or self.front
+        return http.client.HTTPConnection(found.address, found.ports[80], timeout=5)
+
     def health(self, host: Host | None = None) -> dict[str, Any]:
         """What the public address of a host answers."""
-        found = host or self.host
-        with urllib.request.urlopen(f"http://{found.address}:{found.ports[80]}/health", timeout=10) as answer:
+        with closing(self.connection(host)) as connection:
+            connection.request("GET", "/health")
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
             return dict(json.load(answer))
 
     def served(self, host: Host | None = None) -> str:
         """The release that answers, once a host that has just booted is there."""
-        good = "for n in 1 2 3 4 5 6; do curl -sf -o /dev/null http://127.0.0.1/health || exit 1; sleep 0.1; done"
-        (host or self.host).run(f"timeout 60 sh -c 'until ({good}); do sleep 0.2; done'")
+        good = f"for n in 1 2 3 4 5 6; do curl -sf -o /dev/null {self.inside} || exit 1; sleep 0.1; done"
+        (host or self.front).run(f"timeout 60 sh -c 'until ({good}); do sleep 0.2; done'")
         return str(self.health(host)["release"])
 
 
