@@ -51,6 +51,7 @@ def test_purged(fields: Fields, step: str, through: str) -> None:
         if field.host.run("getent passwd chat", check=False).code:  # it was the last step, and done
             field.deploy()
     interrupted(field, step, through, "--purge", last=step == PURGE[-1])
+    field.chatops("remove", "vps", "--yes", "--purge")
     assert field.host.run("find / -xdev -name '*chatops*' -o -path '/srv/*'").out == ""
     assert field.host.run("getent passwd chat; ls /etc/nginx /etc/postgresql /etc/redis", check=False).out == ""
     release = field.deploy()["release"]

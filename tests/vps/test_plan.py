@@ -211,6 +211,14 @@ def test_without_root_nothing_is_removed() -> None:
     assert caught.value.exit_code == 3
 
 
+def test_what_a_purge_left_that_was_killed_at_its_end_is_removed() -> None:
+    """Root's own folder for the app is the last thing to go."""
+    found = fleet(BLOCKS["one"])
+    left = state(found, lambda machine: replace(bare(machine), markers={machine.lock: ""}))
+    assert plan(found, left, Remove(purge=True)).changes
+    assert not plan(found, state(found, bare), Remove(purge=True)).changes
+
+
 def on(machine: Machine, run_set: RunSet, version: str | None) -> RunSet:
     """The same on a Node of that version."""
     return replace(run_set, node=machine.runtime.with_name(version) / "bin" / "node" if version else None)

@@ -88,7 +88,7 @@ def questions(machine: Machine) -> Questions:
         lock=machine.lock,
         packages=packages.wanted(machine),
         units=tuple(units(machine)),
-        markers=(site.path(machine), firewall.note(machine), machine.scripts / LAST_SCRIPT),
+        markers=(site.path(machine), firewall.note(machine), machine.scripts / LAST_SCRIPT, machine.lock),
         certificate=site.certificates(machine) / "fullchain.pem" if machine.secure else None,
     )
 

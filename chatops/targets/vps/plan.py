@@ -241,7 +241,8 @@ def _placed(step: Step, address: str) -> Step:
 def _remove(fleet: Fleet, state: VpsState, goal: Remove) -> tuple[Phase, ...]:
     steps: list[Step] = []
     for machine, facts in fleet.seen(state):
-        if facts.stamps or facts.app_user:
+        # Our own folder goes last: it may be all that is left, where the tool was killed before that.
+        if facts.stamps or facts.app_user or machine.lock in facts.markers:
             if not facts.root:
                 hint = "log in as root, or give the user sudo without a password"
                 raise TargetError(f"`{machine.host.address}` needs root to remove the app", hint)
