@@ -160,6 +160,9 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     ]
     assert found.workers[0].memory_bytes is not None
     assert 40_000_000 < found.workers[0].memory_bytes < 100_000_000  # with what it has started
+    assert found.workers[0].cpu_percent is not None
+    assert 1 < found.workers[0].cpu_percent < 500  # Python took some time to start, at least
+    assert [one.cpu_percent for one in found.workers[1:]] == [None, None]
     assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
     assert found.stamps == {"nginx": "digest"}
     assert (found.runtimes, found.daemon_runtime) == (("24.1.0",), "24.1.0")

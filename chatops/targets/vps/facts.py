@@ -95,7 +95,7 @@ class HostFacts:
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)
     there: Deployed = field(default_factory=Deployed)
     workers: tuple[Worker, ...] = ()
-    """Every worker of the sets that serve or are warm, without CPU."""
+    """Every worker of the sets that serve or are warm, its CPU since its start."""
     lock: Lock | None = None
 
 
