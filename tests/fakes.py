@@ -37,7 +37,7 @@ class FakeTarget:
     asked: list[tuple[object, ...]] = field(default_factory=list)
     closed: bool = False
 
-    async def inspect(self) -> State:
+    async def inspect(self, *, closely: bool = False) -> State:
         """The state it was given."""
         self.asked.append(("inspect",))
         return self.state

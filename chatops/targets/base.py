@@ -31,8 +31,8 @@ class Target(Protocol[StateT]):
     name: str
     kind: str
 
-    async def inspect(self) -> StateT:
-        """What is there now; reads only."""
+    async def inspect(self, *, closely: bool = False) -> StateT:
+        """What is there now; reads only. `closely`: with `checks`, which whoever changes something does not wait for."""
 
     def plan(self, state: StateT, goal: Goal) -> Plan:
         """What would reach `goal` from `state`. Pure. Raises ConfigError for a goal that can't be."""

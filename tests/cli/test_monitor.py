@@ -181,7 +181,7 @@ def test_a_target_out_of_reach_is_tried_on() -> None:
     class Away(FakeTarget):
         tries = 0
 
-        async def inspect(self) -> State:
+        async def inspect(self, *, closely: bool = False) -> State:
             self.tries += 1
             if self.tries == 1:
                 raise TargetError("no route")

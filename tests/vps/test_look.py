@@ -5,11 +5,16 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -47,10 +52,10 @@ def questions(root: Path) -> Questions:
     )
 
 
-def seen(server: Sshd, root: Path) -> HostFacts:
+def seen(server: Sshd, root: Path, **more: Any) -> HostFacts:
     async def go() -> HostFacts:
         async with linked(server.host) as link:
-            return await look(link, questions(root))
+            return await look(link, replace(questions(root), **more))
 
     return asyncio.run(go())
 
@@ -166,6 +171,33 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
     assert found.stamps == {"nginx": "digest"}
     assert (found.runtimes, found.daemon_runtime) == (("24.1.0",), "24.1.0")
+
+
+@pytest.mark.parametrize("told", ['{"checks": {"a": [{"status": "pass"}]}}', "<html>", '{"checks": 1}', ""])
+def test_what_a_worker_tells_of_itself(server: Sshd, told: str) -> None:
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as ops:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "run" / "x").mkdir(parents=True)
+        (root / "run" / "live").symlink_to("x")
+        ops.bind(f"{root}/run/live/0.ops")
+        Path(f"{root}/run/live/0.ops").chmod(0o777)
+        ops.listen()
+        assert seen(server, root).checks == {}
+        ops.settimeout(10)
+        answering = threading.Thread(target=answer, args=(ops, told))
+        answering.start()
+        found = seen(server, root, health="/health").checks
+        answering.join()
+    assert found == ({"a": [{"status": "pass"}]} if "pass" in told else {})
+
+
+def answer(ops: socket.socket, told: str) -> None:
+    """Answers one request for /health."""
+    channel, _ = ops.accept()
+    with channel:
+        assert channel.recv(65536).startswith(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        channel.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n{told}".encode())
 
 
 def test_who_holds_the_lock(server: Sshd, tmp_path: Path) -> None:

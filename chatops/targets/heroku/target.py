@@ -64,8 +64,8 @@ class HerokuTarget:
 
         return Vitals(self._api, self._path)
 
-    async def inspect(self) -> HerokuState:
-        """What is there now, read in parallel."""
+    async def inspect(self, *, closely: bool = False) -> HerokuState:
+        """What is there now, read in parallel; dynos tell nothing in private."""
         await asyncio.sleep(max(0.0, self._quiet_until - time.monotonic()))
         try:
             state = await read.read(self._api, self.name, self._block, self._app.name)

@@ -53,10 +53,10 @@ class VpsTarget:
         self._left: dict[str, dict[str, str]] = {}
         self._fleet: Fleet = fleets.fleet(app, block, {})
 
-    async def inspect(self) -> VpsState:
+    async def inspect(self, *, closely: bool = False) -> VpsState:
         """What is there now, on every host that answers; one round trip each."""
         reached, unreachable = await self._dialled()
-        seen = await asyncio.gather(*(self._look(address) for address in reached), return_exceptions=True)
+        seen = await asyncio.gather(*(self._look(address, closely) for address in reached), return_exceptions=True)
         hosts: dict[str, HostFacts] = {}
         for address, facts in zip(reached, seen, strict=True):
             if isinstance(facts, HostFacts):
@@ -77,9 +77,9 @@ class VpsTarget:
                 raise error
         return [address for address, error in errors.items() if not error], {key: one for key, one in errors.items() if one}
 
-    async def _look(self, address: str) -> HostFacts:
+    async def _look(self, address: str, closely: bool) -> HostFacts:
         link = await self._reaches[address].link()
-        return await look(link, fleets.questions(self._fleet.machines[address]))
+        return await look(link, fleets.questions(self._fleet.machines[address], closely=closely))
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
@@ -103,6 +103,7 @@ class VpsTarget:
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
+            checks=next((facts.checks for facts in apps if facts.checks), {}),
             notices=tuple(fleets.notices(apps, unreachable, current, unseen if self._block.domain else "")),
             hosts=hosts,
             unreachable=unreachable,
