@@ -245,20 +245,48 @@ def test_a_node_on_which_nothing_runs_goes_with_the_next_deploy(kept: str | None
     assert "old_node" not in {step.name for step in plan(found, state(found, look), Restart()).steps()}
 
 
-BROKEN: dict[str, dict[str, Any]] = {
-    "packages": {"packages": {}},
-    "unit": {"units": {}},
-    "node": {"runtimes": ()},
-    "account": {"app_user": False},
-    "site": {"markers": {}},
-}
+SERVERS = ("nginx", "postgresql", "redis-server")
+SITE = "/etc/nginx/conf.d/chatops-my-chat.conf"
+STOPPED = {"nginx.service": Unit("failed", "enabled"), "pm2-my-chat.service": Unit("active", "disabled")}
+BROKEN: list[tuple[str, dict[str, Any], str]] = [
+    ("packages", {"packages": {}}, "not installed: " + ", ".join(sorted((*packages.BASE, *SERVERS, "logrotate", "ufw")))),
+    ("unit", {"units": {}}, "pm2-my-chat.service is not there"),
+    ("unit", {"units": STOPPED}, "pm2-my-chat.service is disabled"),
+    ("site", {"units": STOPPED}, "nginx.service is failed"),
+    ("node", {"runtimes": ()}, "Node.js 24.19.0 is not there"),
+    ("account", {"app_user": False}, "the user my-chat is not there"),
+    ("site", {"markers": {}}, f"{SITE} is not there"),
+    ("site", {"stamps": {}}, "not done there yet"),
+    ("site", {"stamps": {"site": "of another version"}}, "would be done otherwise now"),
+    ("firewall", {"firewall": "inactive"}, "ufw is not on"),
+    ("firewall", {"rules": frozenset(), "markers": {PurePosixPath("/var/lib/chatops/my-chat/rules"): "allow 80/tcp"}},
+     "`ufw allow 80/tcp` is gone"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("step", BROKEN)
-def test_what_broke_since_is_mended(step: str) -> None:
-    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+@pytest.mark.parametrize(("step", "more", "why"), BROKEN)
+def test_what_broke_since_is_mended_and_the_plan_says_why(step: str, more: dict[str, Any], why: str) -> None:
+    found = fleet(BLOCKS["one"])
+    machine = found.machines["203.0.113.1"]
     assert due(machine, finished(machine)) == ()
-    assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
+    made = plan(found, state(found, lambda machine: replace(finished(machine), **more)), Deploy(RELEASE))
+    told = next(one for one in made.steps() if one.name == step)
+    assert (told.reason, told.detail) == ("create" if why == "not done there yet" else "change", why)
+
+
+def test_what_somebody_changed_in_the_site_is_shown() -> None:
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    facts = finished(machine)
+    edited = {path: text.replace("send_timeout 30s;", "send_timeout 9s;\x1b[31m") for path, text in facts.markers.items()}
+    (step,) = due(machine, replace(facts, markers=edited))
+    _, *lines = step.detail.splitlines()
+    assert lines == ["-  send_timeout 9s;", "+  send_timeout 30s;"]
+
+
+def test_a_fleet_names_the_host_of_each_of_roots_steps() -> None:
+    found = fleet(BLOCKS["three"])
+    made = plan(found, state(found, bare), Deploy(RELEASE))
+    assert all(step.title.startswith(f"{step.host}: ") for step in made.steps())  # type: ignore[attr-defined]
 
 
 UNITS = {
