@@ -173,6 +173,20 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     assert (found.runtimes, found.daemon_runtime) == (("24.1.0",), "24.1.0")
 
 
+@pytest.mark.parametrize(("begun", "spare"), [(-5, ()), (None, ()), (5, ("pm2-1", "pm2-3.new"))])
+def test_the_pm2s_from_which_none_runs(server: Sshd, tmp_path: Path, begun: int | None, spare: tuple[str, ...]) -> None:
+    """What began before `current` led where it does may run from anywhere."""
+    for name in ("pm2-1", "pm2-2", "pm2-3.new"):
+        (tmp_path / "tools" / name).mkdir(parents=True)
+    assert seen(server, tmp_path).tools == ()
+    (tmp_path / "tools" / "current").symlink_to("pm2-2")
+    if begun is not None:
+        write(tmp_path / "pm2" / "pm2.pid", "1")
+        moment = (tmp_path / "tools" / "current").lstat().st_mtime + begun
+        os.utime(tmp_path / "pm2" / "pm2.pid", (moment, moment))
+    assert seen(server, tmp_path).tools == spare
+
+
 @pytest.mark.parametrize("told", ['{"checks": {"a": [{"status": "pass"}]}}', "<html>", '{"checks": 1}', ""])
 def test_what_a_worker_tells_of_itself(server: Sshd, told: str) -> None:
     with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as ops:

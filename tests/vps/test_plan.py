@@ -245,6 +245,19 @@ def test_a_node_on_which_nothing_runs_goes_with_the_next_deploy(kept: str | None
     assert "old_node" not in {step.name for step in plan(found, state(found, look), Restart()).steps()}
 
 
+@pytest.mark.parametrize(
+    ("more", "gone"), [({}, ["delete pm2-1, from which nothing runs any more"]), ({"root": False}, []), ({"tools": ()}, [])]
+)
+def test_a_pm2_from_which_nothing_runs_goes_with_the_next_change(more: dict[str, Any], gone: list[str]) -> None:
+    found = fleet(BLOCKS["one"])
+
+    def look(machine: Machine) -> HostFacts:
+        return replace(finished(machine), **{"tools": ("pm2-1", machine.pm2.name), **more})
+
+    made = {step.name: step for step in plan(found, state(found, look), Deploy(RELEASE)).steps()}
+    assert [step.title for name, step in made.items() if name == "old_pm2"] == gone
+
+
 SERVERS = ("nginx", "postgresql", "redis-server")
 SITE = "/etc/nginx/conf.d/chatops-my-chat.conf"
 STOPPED = {"nginx.service": Unit("failed", "enabled"), "pm2-my-chat.service": Unit("active", "disabled")}

@@ -86,6 +86,8 @@ class HostFacts:
     """What ufw lets in: `allow PORT/tcp`, `allow from ADDRESS to any port PORT proto tcp`; None where we may not know."""
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
+    tools: tuple[str, ...] = ()
+    """Folders of other versions of PM2, from which it does not run."""
     daemon_runtime: str = ""
     """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
     certificate_left: float | None = None

@@ -117,6 +117,7 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         rules=frozenset(seen.lines("rules")) if "rules" in seen.lists else None,
         taken={int(number(port)): name for name, ports in seen.under("site").items() for port in ports},
         runtimes=tuple(seen.lines("runtimes")),
+        tools=tuple(seen.lines("tools")),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         certificate_left=_left("".join(seen.lines("certificate")), now),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},

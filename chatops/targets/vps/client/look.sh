@@ -137,5 +137,13 @@ if pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdlin
   readlink "/proc/$pid/exe" 2>/dev/null || runuser -u "$app" -- readlink "/proc/$pid/exe" 2>/dev/null
 fi
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
+say tools
+# What PM2 does not run from: it has been started from `current` since that leads where it does.
+current=$root/tools/current
+if [ -L "$current" ] && ! find "$current" -newer "$root/pm2/pm2.pid" 2>&1 | grep -q .; then
+  for folder in "$root"/tools/pm2-*; do
+    [ ! -d "$folder" ] || [ "$folder" -ef "$current" ] || printf '%s\n' "${folder##*/}"
+  done
+fi
 if [ -r "$lock" ] && ! flock -n -s "$lock" true; then say lock; content "$lock"; fi
 say end

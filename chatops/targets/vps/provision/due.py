@@ -53,11 +53,14 @@ def unruled(machine: Machine, facts: HostFacts) -> frozenset[str]:
 
 
 def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
-    """What can go besides: versions of Node.js that neither a set, nor a release that is kept, nor PM2 itself runs on."""
+    """What can go besides: versions of PM2 from which it does not run; versions of Node.js that neither a set, nor a release
+    that is kept, nor PM2 itself runs on."""
     recipes = facts.there.recipes.values()
     programs = {one.run_set.node for one in facts.there.sets} | {one.run_set.node for one in recipes}
     known = None not in programs and (facts.daemon_runtime or not facts.there.daemon)
     used = {machine.node.version, facts.daemon_runtime, *(program.parent.parent.name for program in programs if program)}
+    if facts.root and (old := sorted({*facts.tools} - {machine.pm2.name})):
+        yield runtime.prune_pm2(machine, old)
     if facts.root and known and (spare := sorted(set(facts.runtimes) - used)):
         yield runtime.prune(machine, spare)
 
