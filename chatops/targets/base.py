@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from chatops.frozen import frozen
 from chatops.model import State, Worker
@@ -23,6 +24,14 @@ class Finding:
     status: Literal["ok", "warning", "error"]
     message: str
     hint: str = ""
+
+
+@frozen
+class Checkup:
+    """What a look at what a deploy would need found, and by host what was seen there: plain values, nothing secret."""
+
+    findings: Sequence[Finding]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Target(Protocol[StateT]):
@@ -58,7 +67,7 @@ class Target(Protocol[StateT]):
     async def run(self, arguments: Sequence[str]) -> int:
         """A one-off command in the app's environment, on the operator's terminal; gives its exit code."""
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """A read-only look at what a deploy would need."""
 
     async def remember(self, plan: Plan, finished: Finished) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.yard import PACKAGES, Yard, harm
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
+from tests.schemas import hold
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,7 +30,10 @@ def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     rows = [one for values in told["health"]["checks"]["checks"].values() for one in values]
     assert {one["componentId"]: one["status"] for one in rows} == {"postgres": "pass", "redis": "pass"}
     assert all(worker["cpu_percent"] > 0 for worker in told["workers"])
-    assert bare.json("doctor")["ok"]
+    doctor = bare.json("doctor")
+    hold(doctor, "doctor")
+    assert doctor["ok"]
+    assert set(doctor["facts"][bare.host.address]["releases"]) == {finished["release"]}
     bare.chatops("plan", "--detailed-exitcode", code=0)
 
     probe = bare.json("probe", "vps", "--seconds", "2")["impact"]

@@ -17,13 +17,13 @@ from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
 from chatops.install import modules_key
-from chatops.model import App, KeptRelease, Release
+from chatops.model import App, KeptRelease, Lock, Release, Worker
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block, Tls
-from chatops.targets.vps.doctor import findings
-from chatops.targets.vps.facts import HostFacts, Unit
+from chatops.targets.vps.doctor import checkup, findings
+from chatops.targets.vps.facts import HostFacts, Listening, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
 from chatops.targets.vps.provision import firewall, packages, site
@@ -31,6 +31,7 @@ from chatops.targets.vps.provision.due import due, shut, stopped, units
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
 from tests.needs import need
+from tests.schemas import hold
 
 BIN = str(Path(sys.executable).parent)
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -623,6 +624,27 @@ def test_the_doctor_looks_at_the_certificate(days: float, status: str, message: 
         said = findings(found, state(found, lambda machine: replace(finished(machine), certificate_left=days * 86_400)))
         seen = [(one.name, one.status, one.message) for one in said if "certificate" in one.name]
         assert seen == [(f"{host} certificate", status, message) for host in hosts]
+
+
+def test_the_doctor_tells_the_facts_but_no_text_of_a_file() -> None:
+    found = fleet(BLOCKS["three with tls"])
+
+    def look(machine: Machine) -> HostFacts:
+        worker = Worker("my-chat-live-0", machine.host.address, "up", 7, 1.5, 2**20, 0, 9.0, "live")
+        more: dict[str, Any] = {
+            "rules": frozenset({"allow 80/tcp"}),
+            "listening": (Listening(80, "*"),),
+            "taken": {8000: "other"},
+        }
+        markers = {site.path(machine): "proxy_set_header Authorization s3cret;"}
+        return replace(finished(machine), markers=markers, workers=(worker,), lock=Lock("ana", "deploy", 1.0), **more)
+
+    told = checkup(found, state(found, look))
+    answer = json.loads(json.dumps({"v": 1, "target": "vps", "ok": True, "findings": [], "facts": told.facts}))
+    hold(answer, "doctor")
+    assert set(answer["facts"]) == set(found.machines)
+    assert answer["facts"]["203.0.113.2"]["releases"] == {"live": "current", "old": "kept"}
+    assert "s3cret" not in json.dumps(answer)
 
 
 def test_the_doctor_tells_what_is_there() -> None:

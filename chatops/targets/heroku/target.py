@@ -15,7 +15,7 @@ from chatops.errors import ConfigError, Locked, TargetError
 from chatops.events import Event, Finished, LogLine
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.heroku.client import access, read
 from chatops.targets.heroku.client.api import Api
 from chatops.targets.heroku.client.faults import Refused
@@ -153,11 +153,11 @@ class HerokuTarget:
 
         return await rendezvous.run(self._api, self._path, arguments)
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """Token, rights, verification, limits left, sizes and what the platform can't do."""
         from chatops.targets.heroku.client import doctor
 
-        return await doctor.doctor(self._api, self._block, self._app.name)
+        return Checkup(await doctor.doctor(self._api, self._block, self._app.name))
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """Nothing to do: the platform keeps the history."""

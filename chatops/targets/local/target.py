@@ -18,7 +18,7 @@ from chatops.model import App, Worker
 from chatops.pm2 import SCRIPTS, Layout
 from chatops.redact import Redactor, Secret
 from chatops.steps import Site
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.local.client import carry, look, node, place
 from chatops.targets.local.client.journal import join
 from chatops.targets.local.client.lock import held
@@ -155,11 +155,11 @@ class LocalTarget:
         spec = live.run_set.folder / "0.json"
         return await once((found.program, SCRIPTS / "launch.cjs", "run", spec, *arguments))
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """What a deploy here would need."""
         from chatops.targets.local.client import doctor
 
-        return doctor.findings(self._root, self._block, await self.inspect())
+        return Checkup(doctor.findings(self._root, self._block, await self.inspect()))
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """Gives the lock back, and writes one line in `state/history.ndjson`."""

@@ -13,7 +13,7 @@ from chatops.events import Event, Finished, LogLine, Notice, plain, rfc3339
 from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Remove
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.client import mirror, once, outside, supply
 from chatops.targets.vps.client.address import written
@@ -228,11 +228,11 @@ class VpsTarget:
                 return await once.run(link, one_off(machine, live.run_set, arguments), machine.name)
         raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """What a deploy there would need."""
-        from chatops.targets.vps.doctor import findings
+        from chatops.targets.vps.doctor import checkup
 
-        return list(findings(self._fleet, await self.inspect()))
+        return checkup(self._fleet, await self.inspect())
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """One line in `state/history.ndjson` of every app host that was changed."""
