@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chatops.errors import Unhealthy
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 BODY_CAP = 1024 * 1024
 POLL = 0.05
+PRIVATE = 2.0
+"""Seconds that a worker has to tell of itself in private."""
 
 
 def client(
@@ -96,6 +99,25 @@ def _judge(status: int, body: bytes, target: str, latency: float) -> HealthSampl
         message="" if ok and word != "warn" else sanitize(str(word or f"answers {status}")),
         checks={key: fields[key] for key in ("checks", "connections") if key in fields},
     )
+
+
+async def private(socket: object, path: str) -> dict[str, Any]:
+    """The checks of what a worker tells of itself on its operations socket; empty where it does not answer."""
+    import httpx
+
+    transport = httpx.AsyncHTTPTransport(uds=str(socket))
+    async with httpx.AsyncClient(transport=transport, timeout=PRIVATE, trust_env=False) as http:
+        return _checks((await sample(http, f"http://localhost{path}")).checks)
+
+
+def checks(body: bytes) -> dict[str, Any]:
+    """The checks in such an answer."""
+    return _checks(_json(body))
+
+
+def _checks(fields: Mapping[str, Any]) -> dict[str, Any]:
+    found = fields.get("checks")
+    return found if isinstance(found, dict) else {}
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from chatops.frozen import frozen
 from chatops.redact import Secret
@@ -130,6 +130,8 @@ class State:
     releases: tuple[KeptRelease, ...] = ()
     workers: tuple[Worker, ...] = ()
     lock: Lock | None = None
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    """The `checks` of what a worker that serves tells of itself in private (health+json), where that was asked for."""
     notices: tuple[str, ...] = ()
     """What keeps it from being whole, though it may serve: hosts out of reach, or with another release than most."""
 

@@ -11,7 +11,7 @@ from chatops.errors import ConfigError, TargetError
 from chatops.events import Event, Finished, LogLine, StepFinished, StepStarted
 from chatops.goals import Goal, Phase, Plan, Step
 from chatops.model import State, Worker
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup, Finding
 
 
 def line(moment: float, message: str, **more: object) -> LogLine:
@@ -37,7 +37,7 @@ class FakeTarget:
     asked: list[tuple[object, ...]] = field(default_factory=list)
     closed: bool = False
 
-    async def inspect(self) -> State:
+    async def inspect(self, *, closely: bool = False) -> State:
         """The state it was given."""
         self.asked.append(("inspect",))
         return self.state
@@ -100,9 +100,9 @@ class FakeTarget:
         self.asked.append(("run", *arguments))
         return 0
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """Its findings."""
-        return self.findings
+        return Checkup(self.findings)
 
     async def close(self) -> None:
         """Remembers that it was closed."""

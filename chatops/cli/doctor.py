@@ -22,12 +22,12 @@ def doctor(
 
 async def _doctor(call: Invocation, name: str | None) -> bool:
     async with call.target(call.load(), name) as target:
-        findings = await target.doctor()
-    wrong = any(finding.status == "error" for finding in findings)
+        found = await target.doctor()
+    wrong = any(finding.status == "error" for finding in found.findings)
     if call.json:
-        call.answer({"target": target.name, "ok": not wrong, "findings": list(findings)})
+        call.answer({"target": target.name, "ok": not wrong, "findings": list(found.findings), "facts": found.facts})
         return wrong
-    for finding in findings:
+    for finding in found.findings:
         print(f"{MARKS[finding.status]} {finding.name}: {finding.message}")
         if finding.hint and finding.status != "ok":
             print(f"    hint: {finding.hint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,8 @@ CODES = {"healthy": 0, "degraded": 1, "down": 2, "unknown": 3}
 """Exit codes of `--once` (CONTRACT)."""
 PATIENCE = 10.0
 """How long `--once` waits for every target to show itself, in seconds."""
+BLIND = 60.0
+"""How long it is believed that a target's address can't be asked from here, in seconds: to look again takes a whole look."""
 GLANCE = 30.0
 """How often plain lines say how a target is, in seconds; also whenever that changes."""
 
@@ -75,6 +78,7 @@ class Watched:
         self._url = ""
         self._warm = False
         self.unseen = ""
+        self._believed = 0.0
 
     def feed(self, cadence: Cadence | None = None, tail: int = 100) -> AsyncIterator[Live]:
         """Everything that can be seen of it."""
@@ -87,11 +91,13 @@ class Watched:
         from chatops.errors import TargetError
         from chatops.health import client, sample
 
+        if self.unseen and time.monotonic() < self._believed:
+            raise TargetError(self.unseen)
         if self._http is None:
             state = await self.target.inspect()
             if state.url is None:
                 raise TargetError(f"nothing is deployed on `{self.target.name}` yet")
-            self.unseen = state.unseen
+            self.unseen, self._believed = state.unseen, time.monotonic() + BLIND
             if state.unseen:
                 raise TargetError(state.unseen)
             self._url = state.url + self._app.health

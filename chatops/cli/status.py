@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from chatops.cli import invocation
 from chatops.cli.invocation import Invocation
 from chatops.cli.naming import TargetName
+from chatops.sanitize import sanitize
 
 if TYPE_CHECKING:
     from chatops.events import HealthSample
@@ -27,7 +29,7 @@ async def report(call: Invocation, name: str | None) -> None:
     """Prints the screen, or CONTRACT's object."""
     config = call.load()
     async with call.target(config, name) as target:
-        state = await target.inspect()
+        state = await target.inspect(closely=True)
     seen = await _look(state, config.app.health)
     if call.json:
         call.answer(as_json(state, seen))
@@ -61,7 +63,7 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
     from chatops.cli.releases import as_json as release
     from chatops.events import plain, rfc3339
 
-    health = {"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, "checks": seen.checks} if seen else None
+    private = {"checks": state.checks} if state.checks else {}
     return {
         "target": state.target,
         "kind": state.kind,
@@ -70,11 +72,17 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "release": release(state.release) if state.release else None,
         "releases": [release(kept) for kept in state.releases],
         "workers": plain(state.workers),
-        "health": plain(health),
+        "health": _health(seen, {**private, **seen.checks}) if seen else None,
         "unseen": state.unseen or None,
         "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
         "notices": list(state.notices),
     }
+
+
+def _health(seen: HealthSample, checks: Mapping[str, Any]) -> Any:
+    from chatops.events import plain
+
+    return plain({"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, "checks": checks})
 
 
 def text(state: State, seen: HealthSample | None) -> str:
@@ -94,6 +102,8 @@ def text(state: State, seen: HealthSample | None) -> str:
         )
     elif state.unseen:
         lines.append(f"health    not asked: {state.unseen}")
+    if told := ", ".join(_told(state.checks)):
+        lines.append(f"checks    {told}")
     if state.lock:
         lines.append(f"lock      {state.lock.who} runs `{state.lock.what}` for {age(state.lock.since)}")
     lines += [f"!         {notice}" for notice in state.notices]
@@ -101,6 +111,14 @@ def text(state: State, seen: HealthSample | None) -> str:
         heads = ("worker", "host", "pid", "state", "cpu", "memory", "restarts", "uptime", "release")
         lines += ["", columns(heads, [_row(worker) for worker in state.workers])]
     return "\n".join(lines)
+
+
+def _told(checks: Mapping[str, Any]) -> Iterator[str]:
+    """`postgres pass` for each check of health+json."""
+    for name, rows in checks.items():
+        for row in rows if isinstance(rows, list) else [rows]:
+            if isinstance(row, Mapping) and "status" in row:
+                yield sanitize(f"{row.get('componentId') or name} {row['status']}")
 
 
 def _row(worker: Worker) -> tuple[str, ...]:

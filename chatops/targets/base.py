@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from chatops.frozen import frozen
 from chatops.model import State, Worker
@@ -25,14 +26,22 @@ class Finding:
     hint: str = ""
 
 
+@frozen
+class Checkup:
+    """What a look at what a deploy would need found, and by host what was seen there: plain values, nothing secret."""
+
+    findings: Sequence[Finding]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Target(Protocol[StateT]):
     """A named place where the app can live. Every method but `plan` may raise TargetError."""
 
     name: str
     kind: str
 
-    async def inspect(self) -> StateT:
-        """What is there now; reads only."""
+    async def inspect(self, *, closely: bool = False) -> StateT:
+        """What is there now; reads only. `closely`: with `checks`, which whoever changes something does not wait for."""
 
     def plan(self, state: StateT, goal: Goal) -> Plan:
         """What would reach `goal` from `state`. Pure. Raises ConfigError for a goal that can't be."""
@@ -58,7 +67,7 @@ class Target(Protocol[StateT]):
     async def run(self, arguments: Sequence[str]) -> int:
         """A one-off command in the app's environment, on the operator's terminal; gives its exit code."""
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """A read-only look at what a deploy would need."""
 
     async def remember(self, plan: Plan, finished: Finished) -> None:

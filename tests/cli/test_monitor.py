@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,9 +23,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from chatops.cli.invocation import Invocation, ending
-from chatops.cli.monitor import monitor
+from chatops.cli.monitor import Watched, monitor
 from chatops.errors import TargetError
 from chatops.model import App, State, Worker
+from chatops.watch import Cadence
 from tests.fakes import FakeTarget, line
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schema/monitor.json").read_text())
@@ -147,6 +149,24 @@ def test_one_snapshot_of_what_nobody_here_can_ask_is_what_the_workers_say(worker
     assert (result.exit_code, said["state"]) == (code, state)
 
 
+@pytest.mark.parametrize(("blind", "looks"), [(60.0, {1}), (0.2, {2, 3})])
+def test_what_nobody_here_can_ask_is_looked_at_again_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, blind: float, looks: set[int]
+) -> None:
+    monkeypatch.setattr("chatops.cli.monitor.BLIND", blind)
+    target = made("http://10.0.0.5", UP)
+    target.state = replace(target.state, unseen="`web1` is reached through another host")
+
+    async def watch() -> None:
+        async with AsyncExitStack() as stack, asyncio.timeout(0.5):
+            async for _ in Watched(target, App("chat", Path("/")), stack).feed(Cadence(health=0.05)):
+                pass
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(watch())
+    assert target.asked.count(("inspect",)) in looks
+
+
 def test_the_worst_of_several_targets_decides() -> None:
     with answering(200, {"release": "r1"}) as url:
         result = typed("monitor good bad --once", made(url, UP, name="good"), made(nowhere(), UP, name="bad"))
@@ -181,7 +201,7 @@ def test_a_target_out_of_reach_is_tried_on() -> None:
     class Away(FakeTarget):
         tries = 0
 
-        async def inspect(self) -> State:
+        async def inspect(self, *, closely: bool = False) -> State:
             self.tries += 1
             if self.tries == 1:
                 raise TargetError("no route")

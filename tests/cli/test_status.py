@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chatops.cli.status import text, verdict
+from chatops.cli.status import as_json, text, verdict
 from chatops.events import HealthSample
 from chatops.model import KeptRelease, State, Worker
 
@@ -39,6 +40,15 @@ def sample(ok: bool) -> HealthSample:
 )
 def test_the_word(seen: State, found: HealthSample | None, word: str) -> None:
     assert verdict(seen, found) == word
+
+
+def test_what_the_app_tells_of_itself() -> None:
+    rows = {"pg:responseTime": [{"componentId": "postgres", "status": "pass"}], "bus": {"status": "warn\x1b"}, "odd": 1}
+    seen = replace(state("up"), checks=rows)
+    assert "checks    postgres pass, bus warn\\x1b\n" in text(seen, sample(True))
+    assert as_json(seen, sample(True))["health"]["checks"] == {"checks": rows}
+    public = replace(sample(True), checks={"checks": {}, "connections": 3})
+    assert as_json(seen, public)["health"]["checks"] == public.checks
 
 
 def test_that_nobody_asked_is_said() -> None:

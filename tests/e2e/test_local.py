@@ -197,6 +197,7 @@ def test_the_chat_deploys_and_loses_nothing(chat: Place) -> None:
     assert finished["impact"]["messages"] > 0
     assert {key: finished["impact"][key] for key in ("failed", "lost", "doubled")} == {"failed": 0, "lost": 0, "doubled": 0}
     assert 'id="log"' in chat.page() or "<html" in chat.page()
+    assert "checks    sqlite pass\n" in chat.chatops("status").stdout
 
 
 def test_fewer_workers_lose_nothing(chat: Place) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.yard import PACKAGES, Yard, harm
-from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
+from tests.schemas import hold
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -23,18 +22,18 @@ def bare(rig: Rig, mirror: Mirror, tmp_path: Path) -> Iterator[Yard]:
         yield Yard(tmp_path, [host], mirror)
 
 
-def checks(host: Host) -> dict[str, str]:
-    """The state of what the app depends on, as a worker sees it."""
-    body = json.loads(host.run("curl -s --unix-socket /srv/chat/run/live/0.ops http://localhost/health").out)
-    return {one["componentId"]: one["status"] for values in body["checks"].values() for one in values if "componentId" in one}
-
-
 def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     before = bare.host.processes()
     finished = bare.deploy()
     assert bare.health()["release"] == finished["release"]
-    assert checks(bare.host) == {"postgres": "pass", "redis": "pass"}
-    assert bare.json("doctor")["ok"]
+    told = bare.json("status", "vps")
+    rows = [one for values in told["health"]["checks"]["checks"].values() for one in values]
+    assert {one["componentId"]: one["status"] for one in rows} == {"postgres": "pass", "redis": "pass"}
+    assert all(worker["cpu_percent"] > 0 for worker in told["workers"])
+    doctor = bare.json("doctor")
+    hold(doctor, "doctor")
+    assert doctor["ok"]
+    assert set(doctor["facts"][bare.host.address]["releases"]) == {finished["release"]}
     bare.chatops("plan", "--detailed-exitcode", code=0)
 
     probe = bare.json("probe", "vps", "--seconds", "2")["impact"]

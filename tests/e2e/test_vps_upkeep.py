@@ -80,6 +80,27 @@ def test_a_store_that_was_stopped_is_told_and_brought_back(yard: Yard, harm: str
     assert not yard.deploy()["changed"]
 
 
+def test_an_old_pm2_goes_when_it_does_not_run_any_more(yard: Yard) -> None:
+    """Another version stands for the old one: PM2 has been started from it, and the tool brings its own."""
+    host = yard.host
+    (own,) = host.run("cd /srv/chat/tools && ls -d pm2-*").out.split()
+    host.run(f"cd /srv/chat/tools && cp -a {own} pm2-old && ln -sfn pm2-old current && systemctl restart pm2-chat")
+    host.run("rm /var/lib/chatops/chat/stamps/pm2")
+    yard.served()
+    for name in ("second", "third"):
+        yard.change(name)
+        assert harm(yard.deploy()) == {}
+        assert host.run("cd /srv/chat/tools && ls -d pm2-*; readlink current").out.split() == [own, "pm2-old", own]
+    host.run("systemctl restart pm2-chat")
+    yard.served()
+    assert not yard.deploy()["changed"]
+    yard.change("fourth")
+    assert harm(yard.deploy()) == {}
+    assert host.run("cd /srv/chat/tools && ls").out.split() == ["current", own]
+    host.restart()
+    yard.served()
+
+
 def test_little_memory_is_warned_about(yard: Yard) -> None:
     yard.host.run(
         "sed 's/^MemAvailable:.*/MemAvailable:  204800 kB/' /proc/meminfo >/run/meminfo\n"

@@ -34,21 +34,9 @@ from chatops.targets.vps.client.fleet import together
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.facts import Member, Program
 from tests.rig.link import Link as Wire
-from tests.vps.sshd import Sshd, gone, sshd
+from tests.vps.sshd import Sshd, gone
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
-
-
-@pytest.fixture
-def wire(server: Sshd) -> Iterator[Wire]:
-    with Wire("127.0.0.1", {0: server.port}) as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pty
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +20,9 @@ from chatops.targets.vps.client.link import Link
 from tests.needs import need
 from tests.rig.identity import HostKey, host_keys
 from tests.rig.impostor import Impostor
-from tests.vps.sshd import Sshd, sshd
+from tests.vps.sshd import Sshd
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
 
 
 def open_and_close(host: HostAddress, folder: Path, ask: keys.Ask | None = None) -> None:

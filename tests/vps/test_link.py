@@ -5,7 +5,6 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -27,19 +26,6 @@ from tests.rig.link import Link as Wire
 from tests.vps.sshd import Sshd, gone, linked, sshd
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
-
-
-@pytest.fixture
-def wire(server: Sshd) -> Iterator[Wire]:
-    """A network between us and the server."""
-    with Wire("127.0.0.1", {0: server.port}) as made:
-        yield made
 
 
 def far(server: Sshd, wire: Wire) -> HostAddress:

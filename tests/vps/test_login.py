@@ -25,12 +25,6 @@ from tests.vps.sshd import Sshd, linked, sshd
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
-
-
 @contextlib.contextmanager
 def agent(folder: Path, keys: Iterable[Path], *options: str) -> Iterator[Path]:
     """An ssh-agent that holds these keys, in this order; its socket."""

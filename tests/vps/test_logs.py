@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,22 +17,10 @@ from chatops.targets.vps.client.link import Link
 from chatops.targets.vps.client.logs import Return, Source, lines
 from chatops.targets.vps.client.reach import Reach
 from tests.rig.link import Link as Wire
-from tests.vps.sshd import Sshd, gone, linked, sshd
+from tests.vps.sshd import Sshd, gone, linked
 
 pytestmark = pytest.mark.timeout(60)
 BEGIN = 1_700_000_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs"
 
 
 def stamped(second: float, message: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,24 +17,12 @@ from chatops.resume import Backoff, resume
 from chatops.targets.vps.client.logs import Places, Source, lines
 from chatops.targets.vps.client.reach import Reach
 from tests.rig.link import Link as Wire
-from tests.vps.sshd import Sshd, linked, sshd
+from tests.vps.sshd import Sshd, linked
 
 pytestmark = pytest.mark.timeout(60)
 BEGIN = 1_700_000_000.0
 DAY = 86_400.0
 QUICK = Backoff(base=0.0, cap=0.0)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs"
 
 
 def nginx(moment: float, text: str) -> str:

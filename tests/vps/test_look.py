@@ -5,11 +5,15 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,12 +28,6 @@ from tests.needs import need
 from tests.vps.sshd import Sshd, linked, sshd
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
 
 
 def questions(root: Path) -> Questions:
@@ -47,10 +45,10 @@ def questions(root: Path) -> Questions:
     )
 
 
-def seen(server: Sshd, root: Path) -> HostFacts:
+def seen(server: Sshd, root: Path, **more: Any) -> HostFacts:
     async def go() -> HostFacts:
         async with linked(server.host) as link:
-            return await look(link, questions(root))
+            return await look(link, replace(questions(root), **more))
 
     return asyncio.run(go())
 
@@ -160,9 +158,53 @@ def test_everything_of_an_app(server: Sshd, tmp_path: Path) -> None:
     ]
     assert found.workers[0].memory_bytes is not None
     assert 40_000_000 < found.workers[0].memory_bytes < 100_000_000  # with what it has started
+    assert found.workers[0].cpu_percent is not None
+    assert 1 < found.workers[0].cpu_percent < 500  # Python took some time to start, at least
+    assert [one.cpu_percent for one in found.workers[1:]] == [None, None]
     assert found.markers == {PurePosixPath(tmp_path / "marker"): "first\n\nsecond\n"}
     assert found.stamps == {"nginx": "digest"}
     assert (found.runtimes, found.daemon_runtime) == (("24.1.0",), "24.1.0")
+
+
+@pytest.mark.parametrize(("begun", "spare"), [(-5, ()), (None, ()), (5, ("pm2-1", "pm2-3.new"))])
+def test_the_pm2s_from_which_none_runs(server: Sshd, tmp_path: Path, begun: int | None, spare: tuple[str, ...]) -> None:
+    """What began before `current` led where it does may run from anywhere."""
+    for name in ("pm2-1", "pm2-2", "pm2-3.new"):
+        (tmp_path / "tools" / name).mkdir(parents=True)
+    assert seen(server, tmp_path).tools == ()
+    (tmp_path / "tools" / "current").symlink_to("pm2-2")
+    if begun is not None:
+        write(tmp_path / "pm2" / "pm2.pid", "1")
+        moment = (tmp_path / "tools" / "current").lstat().st_mtime + begun
+        os.utime(tmp_path / "pm2" / "pm2.pid", (moment, moment))
+    assert seen(server, tmp_path).tools == spare
+
+
+@pytest.mark.parametrize("told", ['{"checks": {"a": [{"status": "pass"}]}}', "<html>", '{"checks": 1}', ""])
+def test_what_a_worker_tells_of_itself(server: Sshd, told: str) -> None:
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as ops:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "run" / "x").mkdir(parents=True)
+        (root / "run" / "live").symlink_to("x")
+        ops.bind(f"{root}/run/live/0.ops")
+        Path(f"{root}/run/live/0.ops").chmod(0o777)
+        ops.listen()
+        assert seen(server, root).checks == {}
+        ops.settimeout(10)
+        answering = threading.Thread(target=answer, args=(ops, told))
+        answering.start()
+        found = seen(server, root, health="/health").checks
+        answering.join()
+    assert found == ({"a": [{"status": "pass"}]} if "pass" in told else {})
+
+
+def answer(ops: socket.socket, told: str) -> None:
+    """Answers one request for /health."""
+    channel, _ = ops.accept()
+    with channel:
+        assert channel.recv(65536).startswith(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        channel.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n{told}".encode())
 
 
 def test_who_holds_the_lock(server: Sshd, tmp_path: Path) -> None:

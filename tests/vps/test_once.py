@@ -4,7 +4,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,6 @@ async def main():
     return code
 sys.exit(asyncio.run(main()))
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
 
 
 def argv(server: Sshd, line: str, user: str = "") -> list[str]:

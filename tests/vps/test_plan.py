@@ -17,13 +17,13 @@ from chatops.deployed import Deployed, Recipe, SetFacts
 from chatops.errors import ConfigError, StepFailed, TargetError
 from chatops.goals import Deploy, Goal, Remove, Restart, Rollback, Scale
 from chatops.install import modules_key
-from chatops.model import App, KeptRelease, Release
+from chatops.model import App, KeptRelease, Lock, Release, Worker
 from chatops.pm2 import Layout, RunSet, files
 from chatops.program import ShellStep
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.config import Block, Tls
-from chatops.targets.vps.doctor import findings
-from chatops.targets.vps.facts import HostFacts, Unit
+from chatops.targets.vps.doctor import checkup, findings
+from chatops.targets.vps.facts import HostFacts, Listening, Unit
 from chatops.targets.vps.plan import Fleet, VpsState, plan
 from chatops.targets.vps.programs import one_off, programs, text
 from chatops.targets.vps.provision import firewall, packages, site
@@ -31,6 +31,7 @@ from chatops.targets.vps.provision.due import due, shut, stopped, units
 from chatops.targets.vps.provision.machine import Machine, Node, RootStep, for_user
 from tests.blocks import block_of
 from tests.needs import need
+from tests.schemas import hold
 
 BIN = str(Path(sys.executable).parent)
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -253,20 +254,61 @@ def test_a_node_on_which_nothing_runs_goes_with_the_next_deploy(kept: str | None
     assert "old_node" not in {step.name for step in plan(found, state(found, look), Restart()).steps()}
 
 
-BROKEN: dict[str, dict[str, Any]] = {
-    "packages": {"packages": {}},
-    "unit": {"units": {}},
-    "node": {"runtimes": ()},
-    "account": {"app_user": False},
-    "site": {"markers": {}},
-}
+@pytest.mark.parametrize(
+    ("more", "gone"), [({}, ["delete pm2-1, from which nothing runs any more"]), ({"root": False}, []), ({"tools": ()}, [])]
+)
+def test_a_pm2_from_which_nothing_runs_goes_with_the_next_change(more: dict[str, Any], gone: list[str]) -> None:
+    found = fleet(BLOCKS["one"])
+
+    def look(machine: Machine) -> HostFacts:
+        return replace(finished(machine), **{"tools": ("pm2-1", machine.pm2.name), **more})
+
+    made = {step.name: step for step in plan(found, state(found, look), Deploy(RELEASE)).steps()}
+    assert [step.title for name, step in made.items() if name == "old_pm2"] == gone
 
 
-@pytest.mark.parametrize("step", BROKEN)
-def test_what_broke_since_is_mended(step: str) -> None:
-    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+SERVERS = ("nginx", "postgresql", "redis-server")
+SITE = "/etc/nginx/conf.d/chatops-my-chat.conf"
+STOPPED = {"nginx.service": Unit("failed", "enabled"), "pm2-my-chat.service": Unit("active", "disabled")}
+BROKEN: list[tuple[str, dict[str, Any], str]] = [
+    ("packages", {"packages": {}}, "not installed: " + ", ".join(sorted((*packages.BASE, *SERVERS, "logrotate", "ufw")))),
+    ("unit", {"units": {}}, "pm2-my-chat.service is not there"),
+    ("unit", {"units": STOPPED}, "pm2-my-chat.service is disabled"),
+    ("site", {"units": STOPPED}, "nginx.service is failed"),
+    ("node", {"runtimes": ()}, "Node.js 24.19.0 is not there"),
+    ("account", {"app_user": False}, "the user my-chat is not there"),
+    ("site", {"markers": {}}, f"{SITE} is not there"),
+    ("site", {"stamps": {}}, "not done there yet"),
+    ("site", {"stamps": {"site": "of another version"}}, "would be done otherwise now"),
+    ("firewall", {"firewall": "inactive"}, "ufw is not on"),
+    ("firewall", {"rules": frozenset(), "markers": {PurePosixPath("/var/lib/chatops/my-chat/rules"): "allow 80/tcp"}},
+     "`ufw allow 80/tcp` is gone"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "more", "why"), BROKEN)
+def test_what_broke_since_is_mended_and_the_plan_says_why(step: str, more: dict[str, Any], why: str) -> None:
+    found = fleet(BLOCKS["one"])
+    machine = found.machines["203.0.113.1"]
     assert due(machine, finished(machine)) == ()
-    assert step in {one.name for one in due(machine, replace(finished(machine), **BROKEN[step]))}
+    made = plan(found, state(found, lambda machine: replace(finished(machine), **more)), Deploy(RELEASE))
+    told = next(one for one in made.steps() if one.name == step)
+    assert (told.reason, told.detail) == ("create" if why == "not done there yet" else "change", why)
+
+
+def test_what_somebody_changed_in_the_site_is_shown() -> None:
+    machine = fleet(BLOCKS["one"]).machines["203.0.113.1"]
+    facts = finished(machine)
+    edited = {path: text.replace("send_timeout 30s;", "send_timeout 9s;\x1b[31m") for path, text in facts.markers.items()}
+    (step,) = due(machine, replace(facts, markers=edited))
+    _, *lines = step.detail.splitlines()
+    assert lines == ["-  send_timeout 9s;", "+  send_timeout 30s;"]
+
+
+def test_a_fleet_names_the_host_of_each_of_roots_steps() -> None:
+    found = fleet(BLOCKS["three"])
+    made = plan(found, state(found, bare), Deploy(RELEASE))
+    assert all(step.title.startswith(f"{step.host}: ") for step in made.steps())  # type: ignore[attr-defined]
 
 
 UNITS = {
@@ -590,6 +632,27 @@ def test_the_doctor_looks_at_the_certificate(days: float, status: str, message: 
         said = findings(found, state(found, lambda machine: replace(finished(machine), certificate_left=days * 86_400)))
         seen = [(one.name, one.status, one.message) for one in said if "certificate" in one.name]
         assert seen == [(f"{host} certificate", status, message) for host in hosts]
+
+
+def test_the_doctor_tells_the_facts_but_no_text_of_a_file() -> None:
+    found = fleet(BLOCKS["three with tls"])
+
+    def look(machine: Machine) -> HostFacts:
+        worker = Worker("my-chat-live-0", machine.host.address, "up", 7, 1.5, 2**20, 0, 9.0, "live")
+        more: dict[str, Any] = {
+            "rules": frozenset({"allow 80/tcp"}),
+            "listening": (Listening(80, "*"),),
+            "taken": {8000: "other"},
+        }
+        markers = {site.path(machine): "proxy_set_header Authorization s3cret;"}
+        return replace(finished(machine), markers=markers, workers=(worker,), lock=Lock("ana", "deploy", 1.0), **more)
+
+    told = checkup(found, state(found, look))
+    answer = json.loads(json.dumps({"v": 1, "target": "vps", "ok": True, "findings": [], "facts": told.facts}))
+    hold(answer, "doctor")
+    assert set(answer["facts"]) == set(found.machines)
+    assert answer["facts"]["203.0.113.2"]["releases"] == {"live": "current", "old": "kept"}
+    assert "s3cret" not in json.dumps(answer)
 
 
 def test_the_doctor_tells_what_is_there() -> None:

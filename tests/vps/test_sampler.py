@@ -19,15 +19,9 @@ from chatops.resume import Backoff
 from chatops.targets.vps.client.reach import Reach
 from chatops.targets.vps.client.sampler import Sampler, sampled
 from tests.rig.link import Link as Wire
-from tests.vps.sshd import Sshd, sshd
+from tests.vps.sshd import Sshd
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    with sshd() as made:
-        yield made
 
 
 @pytest.fixture

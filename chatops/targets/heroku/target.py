@@ -15,7 +15,7 @@ from chatops.errors import ConfigError, Locked, TargetError
 from chatops.events import Event, Finished, LogLine
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.heroku.client import access, read
 from chatops.targets.heroku.client.api import Api
 from chatops.targets.heroku.client.faults import Refused
@@ -64,8 +64,8 @@ class HerokuTarget:
 
         return Vitals(self._api, self._path)
 
-    async def inspect(self) -> HerokuState:
-        """What is there now, read in parallel."""
+    async def inspect(self, *, closely: bool = False) -> HerokuState:
+        """What is there now, read in parallel; dynos tell nothing in private."""
         await asyncio.sleep(max(0.0, self._quiet_until - time.monotonic()))
         try:
             state = await read.read(self._api, self.name, self._block, self._app.name)
@@ -153,11 +153,11 @@ class HerokuTarget:
 
         return await rendezvous.run(self._api, self._path, arguments)
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """Token, rights, verification, limits left, sizes and what the platform can't do."""
         from chatops.targets.heroku.client import doctor
 
-        return await doctor.doctor(self._api, self._block, self._app.name)
+        return Checkup(await doctor.doctor(self._api, self._block, self._app.name))
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """Nothing to do: the platform keeps the history."""

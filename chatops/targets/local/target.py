@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 
+from chatops import health
 from chatops.cachefolder import cache
 from chatops.errors import Interrupted, StepFailed, TargetError, Unhealthy
 from chatops.events import Event, Finished, LogLine, plain, rfc3339
@@ -17,7 +18,7 @@ from chatops.model import App, Worker
 from chatops.pm2 import SCRIPTS, Layout
 from chatops.redact import Redactor, Secret
 from chatops.steps import Site
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.local.client import carry, look, node, place
 from chatops.targets.local.client.journal import join
 from chatops.targets.local.client.lock import held
@@ -57,13 +58,14 @@ class LocalTarget:
         common = (self._app, self._block.workers, self._block.keep, url, layout, scripts, pm2)
         return Site(*common, found.major, os.uname().machine, by=who()), found
 
-    async def inspect(self) -> LocalState:
+    async def inspect(self, *, closely: bool = False) -> LocalState:
         """What is there now; nothing is started for it."""
         site, _ = self._site()
         there = look.deployed(site)
         front = look.front_port(site.layout)
         taken = None if front == self._block.port else look.port_owner(self._block.port)
         strays = look.strays(Path(site.layout.root)) if taken and not front else ()
+        live = there.facts(there.live) if closely else None
         return LocalState(
             target=self.name,
             kind=self.kind,
@@ -71,6 +73,7 @@ class LocalTarget:
             releases=there.releases,
             workers=tuple(look.workers(there, self._known)),
             lock=held(Path(site.layout.state)),
+            checks=await health.private(live.run_set.ops(0), self._app.health) if live else {},
             there=there,
             front_port=front,
             port_owner=None if strays else taken,
@@ -152,11 +155,11 @@ class LocalTarget:
         spec = live.run_set.folder / "0.json"
         return await once((found.program, SCRIPTS / "launch.cjs", "run", spec, *arguments))
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """What a deploy here would need."""
         from chatops.targets.local.client import doctor
 
-        return doctor.findings(self._root, self._block, await self.inspect())
+        return Checkup(doctor.findings(self._root, self._block, await self.inspect()))
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """Gives the lock back, and writes one line in `state/history.ndjson`."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
+from chatops.events import plain, rfc3339
 from chatops.steps import counted
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup, Finding
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.plan import Fleet, VpsState, memory_needed
 from chatops.targets.vps.provision.due import due, shut, stopped, units, unruled
@@ -21,6 +24,26 @@ GLIBC = (2, 28)
 DAY = 86_400
 WARNING_DAYS = 20
 ERROR_DAYS = 7
+
+
+def checkup(fleet: Fleet, state: VpsState) -> Checkup:
+    """The findings on every host, and what they are about."""
+    return Checkup(tuple(findings(fleet, state)), {facts.host: seen(facts) for _, facts in fleet.seen(state)})
+
+
+def seen(facts: HostFacts) -> dict[str, Any]:
+    """The facts as JSON can have them, without the texts of files: somebody may have written a secret into one."""
+    there, lock = facts.there, facts.lock
+    more = {
+        "rules": None if facts.rules is None else sorted(facts.rules),
+        "lock": {**plain(lock), "since": rfc3339(lock.since)} if lock else None,
+        "live": there.live,
+        "previous": there.previous,
+        "releases": {kept.id: kept.state for kept in there.releases},
+        "pm2": {"installed": there.pm2_installed, "running": there.daemon},
+    }
+    hidden = {"host", "markers", "checks", "there", *more}
+    return {**{one.name: plain(getattr(facts, one.name)) for one in fields(facts) if one.name not in hidden}, **more}
 
 
 def findings(fleet: Fleet, state: VpsState) -> Iterator[Finding]:

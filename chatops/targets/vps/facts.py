@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from chatops.deployed import Deployed
 from chatops.frozen import frozen
@@ -18,7 +18,8 @@ Firewall = Literal["active", "inactive", "absent", "unknown"]
 @frozen(kw_only=True)
 class Questions:
     """What a look is asked for. `runtimes` holds one folder a Node version, `stamps` one file a provisioning step, with the
-    digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB), `certificate` one in PEM."""
+    digest of what was applied; `markers` are files whose content is wanted (each at most 64 KiB), `certificate` one in PEM.
+    `health`: the path at which the app tells of itself in private; empty: it is not asked."""
 
     app: str
     layout: Layout
@@ -30,6 +31,7 @@ class Questions:
     units: tuple[str, ...] = ()
     markers: tuple[PurePosixPath, ...] = ()
     certificate: PurePosixPath | None = None
+    health: str = ""
 
 
 @frozen
@@ -84,6 +86,8 @@ class HostFacts:
     """What ufw lets in: `allow PORT/tcp`, `allow from ADDRESS to any port PORT proto tcp`; None where we may not know."""
     runtimes: tuple[str, ...] = ()
     """Node versions that are unpacked."""
+    tools: tuple[str, ...] = ()
+    """Folders of other versions of PM2, from which it does not run."""
     daemon_runtime: str = ""
     """The one that PM2 itself runs on; empty where it does not run, or that can't be seen."""
     certificate_left: float | None = None
@@ -95,7 +99,9 @@ class HostFacts:
     markers: Mapping[PurePosixPath, str] = field(default_factory=dict)
     there: Deployed = field(default_factory=Deployed)
     workers: tuple[Worker, ...] = ()
-    """Every worker of the sets that serve or are warm, without CPU."""
+    """Every worker of the sets that serve or are warm, its CPU since its start."""
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    """The `checks` of what the first worker that serves tells of itself in private."""
     lock: Lock | None = None
 
 

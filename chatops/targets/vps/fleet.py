@@ -77,8 +77,8 @@ def _peers(block: Block) -> Peers:
     return Peers(balancer="".join(of("balancer")), apps=of("app"), data="".join(of("data")))
 
 
-def questions(machine: Machine) -> Questions:
-    """What has to be known of a host."""
+def questions(machine: Machine, *, closely: bool = False) -> Questions:
+    """What has to be known of a host; `closely`: with what the app tells there of itself."""
     return Questions(
         app=machine.name,
         layout=machine.layout,
@@ -90,6 +90,7 @@ def questions(machine: Machine) -> Questions:
         units=tuple(units(machine)),
         markers=(site.path(machine), firewall.note(machine), machine.scripts / LAST_SCRIPT, machine.lock),
         certificate=site.certificates(machine) / "fullchain.pem" if machine.secure else None,
+        health=machine.app.health if closely else "",
     )
 
 

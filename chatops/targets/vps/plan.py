@@ -16,7 +16,7 @@ from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut, unused
-from chatops.targets.vps.provision.machine import Machine, for_user, titled
+from chatops.targets.vps.provision.machine import Machine, RootStep, for_user, titled
 from chatops.targets.vps.refusals import place, room
 from chatops.targets.vps.through import through
 
@@ -155,10 +155,7 @@ def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
             raise TargetError(
                 f"`{address}` needs root for: {titles}", "log in as root, or give the user sudo without a password"
             )
-    return (
-        *_phase("provision", (step for steps in first.values() for step in steps)),
-        *_phase("firewall", (step for steps in last.values() for step in steps)),
-    )
+    return (*_phase("provision", fleet, first.values()), *_phase("firewall", fleet, last.values()))
 
 
 def _tidied(fleet: Fleet, state: VpsState, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -171,9 +168,9 @@ def _tidied(fleet: Fleet, state: VpsState, phases: tuple[Phase, ...]) -> tuple[P
     return (Phase("provision", spare), *phases)
 
 
-def _phase(name: str, steps: Iterable[Step]) -> Iterator[Phase]:
-    if found := tuple(steps):
-        yield Phase(name, found)
+def _phase(name: str, fleet: Fleet, hosts: Iterable[tuple[RootStep, ...]]) -> Iterator[Phase]:
+    if found := tuple(step for steps in hosts for step in steps):
+        yield Phase(name, tuple(titled(step, step.host) for step in found) if len(fleet.machines) > 1 else found)
 
 
 def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> rollout.Rollout:

@@ -13,7 +13,7 @@ from chatops.events import Event, Finished, LogLine, Notice, plain, rfc3339
 from chatops.goals import Deploy, Gate, Goal, Phase, Plan, Remove
 from chatops.model import App, Worker
 from chatops.redact import Redactor, Secret
-from chatops.targets.base import Finding
+from chatops.targets.base import Checkup
 from chatops.targets.vps import fleet as fleets
 from chatops.targets.vps.client import mirror, once, outside, supply
 from chatops.targets.vps.client.address import written
@@ -53,10 +53,10 @@ class VpsTarget:
         self._left: dict[str, dict[str, str]] = {}
         self._fleet: Fleet = fleets.fleet(app, block, {})
 
-    async def inspect(self) -> VpsState:
+    async def inspect(self, *, closely: bool = False) -> VpsState:
         """What is there now, on every host that answers; one round trip each."""
         reached, unreachable = await self._dialled()
-        seen = await asyncio.gather(*(self._look(address) for address in reached), return_exceptions=True)
+        seen = await asyncio.gather(*(self._look(address, closely) for address in reached), return_exceptions=True)
         hosts: dict[str, HostFacts] = {}
         for address, facts in zip(reached, seen, strict=True):
             if isinstance(facts, HostFacts):
@@ -77,9 +77,9 @@ class VpsTarget:
                 raise error
         return [address for address, error in errors.items() if not error], {key: one for key, one in errors.items() if one}
 
-    async def _look(self, address: str) -> HostFacts:
+    async def _look(self, address: str, closely: bool) -> HostFacts:
         link = await self._reaches[address].link()
-        return await look(link, fleets.questions(self._fleet.machines[address]))
+        return await look(link, fleets.questions(self._fleet.machines[address], closely=closely))
 
     async def _state(self, hosts: Mapping[str, HostFacts], unreachable: Mapping[str, str]) -> VpsState:
         nodes, missing = await self._nodes(hosts)
@@ -103,6 +103,7 @@ class VpsTarget:
             releases=releases,
             workers=tuple(worker for facts in apps for worker in facts.workers),
             lock=next((facts.lock for facts in hosts.values() if facts.lock), None),
+            checks=next((facts.checks for facts in apps if facts.checks), {}),
             notices=tuple(fleets.notices(apps, unreachable, current, unseen if self._block.domain else "")),
             hosts=hosts,
             unreachable=unreachable,
@@ -227,11 +228,11 @@ class VpsTarget:
                 return await once.run(link, one_off(machine, live.run_set, arguments), machine.name)
         raise TargetError("nothing is deployed here yet", "`chatops deploy` comes first")
 
-    async def doctor(self) -> Sequence[Finding]:
+    async def doctor(self) -> Checkup:
         """What a deploy there would need."""
-        from chatops.targets.vps.doctor import findings
+        from chatops.targets.vps.doctor import checkup
 
-        return list(findings(self._fleet, await self.inspect()))
+        return checkup(self._fleet, await self.inspect())
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """One line in `state/history.ndjson` of every app host that was changed."""

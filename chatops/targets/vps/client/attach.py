@@ -11,6 +11,7 @@ from chatops.errors import ChatopsError, TargetError
 from chatops.events import Event
 from chatops.shell import assign
 from chatops.streams import merge
+from chatops.targets.vps.client.fleet import collected
 from chatops.targets.vps.client.link import Link
 
 _SCRIPT = Path(__file__).with_name("attach.sh")
@@ -41,16 +42,7 @@ async def join(
 async def everywhere(parts: Iterable[AsyncGenerator[Event, None]]) -> AsyncGenerator[Event, None]:
     """A change on several hosts as one. Raises, when all have ended, the gravest of how they did."""
     ends: list[ChatopsError] = []
-
-    async def one(part: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(part):
-                async for event in part:
-                    yield event
-        except ChatopsError as error:
-            ends.append(error)
-
-    async with aclosing(merge(*map(one, parts))) as events:
+    async with aclosing(merge(*(collected(part, ends) for part in parts))) as events:
         async for event in events:
             yield event
     if ends:

@@ -68,7 +68,8 @@ def _worker(host: str, facts: SetFacts, number: int, processes: Mapping[str, Pro
     if found is None or not found.alive:
         return Worker(name, host, "down", restarts=found.restarts if found else None, release=run_set.release)
     state = worker_state(facts, number, found.age)
-    return Worker(name, host, state, found.pid, None, found.memory, found.restarts, found.age, run_set.release)
+    cpu = 100 * found.cpu / max(found.age, 0.1)  # since its start, as `ps` says it
+    return Worker(name, host, state, found.pid, cpu, found.memory, found.restarts, found.age, run_set.release)
 
 
 def lock(lines: list[str] | None) -> Lock | None:

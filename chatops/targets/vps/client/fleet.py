@@ -36,17 +36,7 @@ async def together(parts: Mapping[Carrier, Program], *, last: bool = False) -> A
         stopped.set()
         await asyncio.gather(*(carrier.stop() for carrier in parts))
 
-    async def one(carrier: Carrier, program: Program) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(carrier.phase(program)) as events:
-                async for event in events:
-                    yield event
-        except ChatopsError as error:
-            failures.append(error)
-            if len(failures) == 1:
-                await stop()
-
-    merged = merge(*(one(carrier, program) for carrier, program in parts.items()))
+    merged = merge(*(collected(carrier.phase(program), failures, stop) for carrier, program in parts.items()))
     async with aclosing(patiently(merged, stop)) as events:
         async for event in events:
             yield event
@@ -54,6 +44,20 @@ async def together(parts: Mapping[Carrier, Program], *, last: bool = False) -> A
         raise next((failure for failure in failures if not isinstance(failure, Interrupted)), failures[0])
     if stopped.is_set() and not last:
         raise Interrupted("stopped between two phases")
+
+
+async def collected(
+    source: AsyncGenerator[T, None], failures: list[ChatopsError], first: Callable[[], Awaitable[None]] | None = None
+) -> AsyncGenerator[T, None]:
+    """`source`, whose failure is one of `failures` instead of being raised; where it is the first one, `first` is called."""
+    try:
+        async with aclosing(source):
+            async for item in source:
+                yield item
+    except ChatopsError as error:
+        failures.append(error)
+        if first and len(failures) == 1:
+            await first()
 
 
 async def patiently(source: AsyncGenerator[T], stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[T]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from chatops import health
 from chatops.errors import TargetError
 from chatops.sanitize import sanitize
 from chatops.shell import assign
@@ -49,6 +50,8 @@ def script(questions: Questions, mark: str) -> str:
         "units": " ".join(questions.units),
         "markers": " ".join(map(str, questions.markers)),
         "certificate": questions.certificate or "",
+        "health": questions.health,
+        "patience": health.PRIVATE,
     }
     body = "\n".join([*(assign(name, value) for name, value in given.items()), *(path.read_text() for path in _SCRIPTS)])
     return f"{assign('mark', mark)}\n{assign('body', body)}\n{_ALONE}"
@@ -114,12 +117,14 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         rules=frozenset(seen.lines("rules")) if "rules" in seen.lists else None,
         taken={int(number(port)): name for name, ports in seen.under("site").items() for port in ports},
         runtimes=tuple(seen.lines("runtimes")),
+        tools=tuple(seen.lines("tools")),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         certificate_left=_left("".join(seen.lines("certificate")), now),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},
         markers={PurePosixPath(name): "\n".join(lines) for name, lines in seen.under("marker").items()},
         there=there,
         workers=tuple(workers),
+        checks=health.checks("\n".join(seen.lists.get("health", [])).encode()),
         lock=lock(seen.lists.get("lock")),
     )
 

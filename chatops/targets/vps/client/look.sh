@@ -1,6 +1,6 @@
 # What there is on a host, in sections that each begin with a line "$mark NAME ARGUMENT"; reads only.
-# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers certificate,
-# and family
+# shellcheck shell=sh disable=SC2154  # given before: mark app root pm2 runtimes stamps lock packages units markers certificate
+# health patience, and family
 say() { printf '%s %s\n' "$mark" "$*"; }
 content() {
   line=
@@ -12,6 +12,10 @@ process() {
   pid=${pid# }
   pid=${pid%%[!0-9]*}
   [ -n "$pid" ] && pids="$pids $pid" && content "/proc/$pid/stat"
+}
+# As the app's user: root would go wherever that user has the socket's name lead.
+tell() {
+  if [ "$(id -u)" = 0 ]; then runuser -u "$app" -- "$@"; else "$@"; fi
 }
 
 say os
@@ -41,8 +45,17 @@ say packages
 # shellcheck disable=SC2086  # a list of names
 [ -z "$packages" ] || dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\n' $packages 2>/dev/null
 say units
+exec 8>&1
+# Meanwhile the app tells of itself.
 # shellcheck disable=SC2086
-[ -z "$units" ] || systemctl show -p Id,LoadState,ActiveState,UnitFileState $units 2>/dev/null
+told=$(
+  ops=$root/run/live/0.ops
+  [ -z "$health" ] || [ ! -e "$ops" ] ||
+    tell curl -qgs --noproxy '*' --max-time "$patience" --unix-socket "$ops" "http://localhost$health" | head -c 65536 &
+  [ -z "$units" ] || systemctl show -p Id,LoadState,ActiveState,UnitFileState $units 2>/dev/null >&8
+  wait
+)
+[ -z "$told" ] || { say health; printf '%s\n' "$told"; }
 say listening
 # whose a port is takes long to find out: asked only where it matters
 if [ -e /run/nginx.pid ] || ! ss -Hltn 2>/dev/null | grep -qE ':(80|443) '; then ss -Hltn 2>/dev/null; else ss -Hltnp 2>/dev/null; fi
@@ -124,5 +137,13 @@ if pid=$(cat "$root/pm2/pm2.pid" 2>/dev/null) && grep -qs PM2 "/proc/$pid/cmdlin
   readlink "/proc/$pid/exe" 2>/dev/null || runuser -u "$app" -- readlink "/proc/$pid/exe" 2>/dev/null
 fi
 [ ! -e "$pm2/node_modules/pm2" ] || say pm2
+say tools
+# What PM2 does not run from: it has been started from `current` since that leads where it does.
+current=$root/tools/current
+if [ -L "$current" ] && ! find "$current" -newer "$root/pm2/pm2.pid" 2>&1 | grep -q .; then
+  for folder in "$root"/tools/pm2-*; do
+    [ ! -d "$folder" ] || [ "$folder" -ef "$current" ] || printf '%s\n' "${folder##*/}"
+  done
+fi
 if [ -r "$lock" ] && ! flock -n -s "$lock" true; then say lock; content "$lock"; fi
 say end

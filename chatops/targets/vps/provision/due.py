@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from chatops.sanitize import sanitize
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import account, firewall, nginx, packages, runtime, site, stores, tls
 from chatops.targets.vps.provision.machine import Machine, RootStep
 
+ALIVE = {"active", "reloading", "activating"}
+NEVER = "not done there yet"
+OTHERWISE = "would be done otherwise now"
+
 
 def due(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
-    """The steps to do, in order; empty when the host is as it should be."""
-    broken = {*_broken(machine, facts), tls.ASKED_THROUGH}
+    """The steps to do, in order, each with the reason in its detail; empty when the host is as it should be."""
+    broken = [(tls.ASKED_THROUGH, "a certificate is asked for through it"), *_broken(machine, facts)]
     late = {
-        step.name: step for step in _all(machine, facts) if facts.stamps.get(step.name) != step.digest or step.name in broken
+        step.name: found
+        for step in _all(machine, facts)
+        for found in _late(step, facts, [why for name, why in broken if name == step.name])
     }
     if "certificate" not in late or _answers_challenges(machine, facts):
         late.pop(tls.ASKED_THROUGH, None)
@@ -25,9 +33,17 @@ def shut(machine: Machine, facts: HostFacts) -> tuple[RootStep, ...]:
     """The firewall's step, where it is due: it comes last, and by itself."""
     if not machine.block.firewall:
         return ()
-    step = firewall.step(machine, facts.port)
-    fine = facts.stamps.get(step.name) == step.digest and facts.firewall == "active" and not unruled(machine, facts)
-    return () if fine else (step,)
+    broken = [] if facts.firewall == "active" else ["ufw is not on"]
+    broken += [f"`ufw {rule}` is gone" for rule in sorted(unruled(machine, facts))]
+    return tuple(_late(firewall.step(machine, facts.port), facts, broken))
+
+
+def _late(step: RootStep, facts: HostFacts, broken: Iterable[str]) -> Iterator[RootStep]:
+    """The step with why it is due; nothing where it is not. `broken`: what is not any more as it was left."""
+    if (applied := facts.stamps.get(step.name)) is None:
+        yield replace(step, detail=NEVER)
+    elif why := [*([OTHERWISE] if applied != step.digest else []), *broken]:
+        yield replace(step, reason="change", detail="\n".join(why))
 
 
 def unruled(machine: Machine, facts: HostFacts) -> frozenset[str]:
@@ -37,11 +53,14 @@ def unruled(machine: Machine, facts: HostFacts) -> frozenset[str]:
 
 
 def unused(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
-    """What can go besides: versions of Node.js that neither a set, nor a release that is kept, nor PM2 itself runs on."""
+    """What can go besides: versions of PM2 from which it does not run; versions of Node.js that neither a set, nor a release
+    that is kept, nor PM2 itself runs on."""
     recipes = facts.there.recipes.values()
     programs = {one.run_set.node for one in facts.there.sets} | {one.run_set.node for one in recipes}
     known = None not in programs and (facts.daemon_runtime or not facts.there.daemon)
     used = {machine.node.version, facts.daemon_runtime, *(program.parent.parent.name for program in programs if program)}
+    if facts.root and (old := sorted({*facts.tools} - {machine.pm2.name})):
+        yield runtime.prune_pm2(machine, old)
     if facts.root and known and (spare := sorted(set(facts.runtimes) - used)):
         yield runtime.prune(machine, spare)
 
@@ -63,8 +82,14 @@ def stopped(machine: Machine, facts: HostFacts) -> Iterator[str]:
 
 
 def _runs(unit: str, facts: HostFacts) -> bool:
-    alive = (name for name, one in facts.units.items() if one.active in {"active", "reloading", "activating"})
+    alive = (name for name, one in facts.units.items() if one.active in ALIVE)
     return any(name != unit or facts.units[name].enabled != "disabled" for name in alive if fnmatchcase(name, unit))
+
+
+def _how(unit: str, facts: HostFacts) -> str:
+    """What is wrong with a unit that does not run, or would not after a reboot."""
+    found = next((one for name, one in facts.units.items() if fnmatchcase(name, unit)), None)
+    return f"{unit} is {'not there' if not found else 'disabled' if found.active in ALIVE else found.active}"
 
 
 def _all(machine: Machine, facts: HostFacts) -> Iterator[RootStep]:
@@ -99,18 +124,27 @@ def _answers_challenges(machine: Machine, facts: HostFacts) -> bool:
     return f"server_name {machine.block.domain};" in there and site.CHALLENGES in there
 
 
-def _broken(machine: Machine, facts: HostFacts) -> Iterator[str]:
-    """What a stamp says is there, and is not."""
-    if set(packages.wanted(machine)) - facts.packages.keys():
-        yield "packages"
-    yield from (units(machine)[unit] for unit in stopped(machine, facts))
+def _broken(machine: Machine, facts: HostFacts) -> Iterator[tuple[str, str]]:
+    """What a stamp says is there, and is not: the step that brings it back, and what it is."""
+    if missing := sorted(set(packages.wanted(machine)) - facts.packages.keys()):
+        yield "packages", f"not installed: {', '.join(missing)}"
+    yield from ((units(machine)[unit], _how(unit, facts)) for unit in stopped(machine, facts))
     if machine.node.version not in facts.runtimes:
-        yield "node"
+        yield "node", f"Node.js {machine.node.version} is not there"
     if not facts.there.pm2_installed:
-        yield "pm2"
+        yield "pm2", f"{machine.pm2.name} is not there"
     if not facts.there.daemon:
-        yield "unit"
+        yield "unit", "PM2 does not run"
     if not facts.app_user:
-        yield "account"
-    if site.plain(facts.markers.get(site.path(machine), "")) != site.plain(site.text(machine, secure=machine.secure)):
-        yield "site"
+        yield "account", f"the user {machine.name} is not there"
+    wanted, there = site.text(machine, secure=machine.secure), facts.markers.get(site.path(machine), "")
+    if site.plain(there) != site.plain(wanted):
+        yield "site", _changes(there, wanted) if there else f"{site.path(machine)} is not there"
+
+
+def _changes(before: str, after: str) -> str:
+    """What differs between two sites, as `diff -u0` has it; there are no secrets in ours."""
+    from difflib import unified_diff  # seldom needed
+
+    there, wanted = (site.plain(text).splitlines() for text in (before, after))
+    return "\n".join(sanitize(line) for line in [*unified_diff(there, wanted, n=0, lineterm="")][2:])

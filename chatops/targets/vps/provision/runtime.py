@@ -47,6 +47,17 @@ def prune(machine: Machine, versions: Sequence[str]) -> RootStep:
     return RootStep(name="old_node", title=title, reason="remove", action=action, host=machine.host.address)
 
 
+def prune_pm2(machine: Machine, folders: Sequence[str]) -> RootStep:
+    """Takes versions of PM2 away, but never the one that is started next."""
+    action = f"""\
+{inside(machine.pm2.parent, "root")}
+for folder in {words(*folders)}; do
+  [ "$folder" -ef current ] || rm -rf -- "$folder"
+done"""
+    title = f"delete {', '.join(folders)}, from which nothing runs any more"
+    return RootStep(name="old_pm2", title=title, reason="remove", action=action, host=machine.host.address)
+
+
 def pm2(machine: Machine) -> RootStep:
     """PM2 and its dependencies, every one held to the checksum of our lock file. Installed without rights."""
     folder, files = machine.pm2, machine.store / "incoming" / "pm2"
