@@ -54,7 +54,7 @@ pm2.connect(true, () => pm2.list((error, list) => {
     workers: running.filter(([, words]) => /launch\.cjs/.test(words)).map(([pid]) => pid).sort((a, b) => a - b),
     programs: running.filter(([, words]) => PROGRAM.test(words)).map(([, words]) => words),
     litter: litter(),
-    runtimes: fs.readdirSync(`${ROOT}/runtime`).filter((name) => name !== 'current'),
+    versions: ['runtime', 'tools'].map((folder) => fs.readdirSync(`${ROOT}/${folder}`).filter((name) => name !== 'current').length),
   }))
   process.exit(0)
 }))

@@ -111,7 +111,7 @@ class Field(Yard):
         assert left["workers"] == sorted(left["records"].values()), said
         assert left["programs"] == [], said
         assert left["litter"] == [], said
-        assert len(left["runtimes"]) == 1, said
+        assert left["versions"] == [1, 1], said
 
 
 class Fields:

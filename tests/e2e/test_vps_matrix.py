@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 PROVISION = ("packages", "account", "node", "pm2", "unit", "rotation", "limits", "redis", "postgres", "site", "firewall")
 SECURE = ("site_http", "certificate")
-TIDY = ("old_node",)
+TIDY = ("old_pm2", "old_node")
 ROOT = {*PROVISION, *SECURE, *TIDY}
 PREPARE = ("unpack", "modules", "link", "secret", "record", "start", "gate")
 SWITCH = ("switch", "through")
@@ -145,6 +145,8 @@ def make_due(field: Field, step: str) -> None:
     """Makes a step of root's one that has to be done."""
     if step in {*PROVISION, "certificate"}:
         field.host.run(f"rm {STORE}/stamps/{step}")
+    elif step == "old_pm2":
+        field.host.run("mkdir /srv/chat/tools/pm2-1.0.0")
     elif step == "old_node":
         field.host.run("mkdir -p /srv/chat/runtime/1.0.0/bin && cp /bin/true /srv/chat/runtime/1.0.0/bin/node")
     elif step == "site_http":  # the site is another domain's, and the certificate, too

@@ -31,7 +31,7 @@ over() {
   grep -qF "$run" "$lock" || return 0 # somebody else has it already
   flock -s -w 2 "$lock" true || return
   at=$(sed -n '$s/^handed \([0-9]*\)$/\1/p' "$lock")
-  [ "${at:-0}" -le "$(($(date +%s) - 2))" ] # else it goes from one user of the change to the other just now
+  [ "${at:-0}" -le "$(($(date +%s) - 10))" ] # else it goes from one user of the change to the other just now, on a busy host
 }
 until over; do
   printf '\n' || exit
