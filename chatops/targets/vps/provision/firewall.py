@@ -103,7 +103,10 @@ ruled() {{
     END {{ exit !found }}' /etc/ufw/user.rules /etc/ufw/user6.rules
 }}
 now=$(ss -Htlnp | awk '/"sshd"/ && $4 !~ /^(127\\.|\\[::1\\])/ {{ sub(/.*:/, "", $4); print $4 }}')
-for port in {port or ""} $now $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do
+# Where systemd listens for it, sshd may not even run.
+socket=$(! systemctl is-active --quiet ssh.socket || systemctl show -p Listen ssh.socket |
+  awk '/\\(Stream\\)$/ && !/=(127\\.|\\[::1\\])/ {{ sub(/.*:/, ""); print $1 }}')
+for port in {port or ""} $now $socket $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do
   ruled "$port" || ufw allow "$port/tcp" comment 'chatops ssh' >/dev/null
 done"""
 
