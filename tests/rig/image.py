@@ -1,6 +1,7 @@
 """The hosts' image: Debian with systemd and sshd, as a provider would hand it over; made once a suite, then cached."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.rig.process import run
 from tests.rig.require import program
 
 REPOSITORY = "chatops-rig"
-SUITE = "bookworm"
+SUITE = os.environ.get("CHATOPS_RIG_SUITE") or "bookworm"
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "curl", "xz-utils", "cron",
 )  # fmt: skip
