@@ -106,6 +106,8 @@ def test_later_deploys_need_no_root(yard: Yard) -> None:
     yard.configure()
     yard.change("without rights")
     assert harm(yard.deploy()) == {}
+    [rights] = [one for one in yard.json("doctor")["findings"] if one["name"].endswith(" rights")]
+    assert (rights["status"], rights["message"]) == ("ok", "logged in as chat; nothing is due that needs root")
 
 
 def test_secrets_stay_where_they_belong(yard: Yard) -> None:

@@ -66,6 +66,24 @@ def test_ssh_stays_as_restricted_as_it_was(kept_yard: Yard, rig: Rig, before: st
 
 
 @pytest.mark.faults
+def test_ports_on_which_systemd_listens_for_sshd_stay_open(kept_yard: Yard) -> None:
+    """With an sshd for each connection, as in older Debian: none of them listens, and none knows the ports."""
+    host, before = kept_yard.host, rules(kept_yard.host)
+    drop, unit = "/etc/systemd/system/ssh.socket.d", "/etc/systemd/system/ssh@.service"
+    host.run(f"mkdir -p {drop}")
+    host.write(f"{drop}/ports.conf", "[Socket]\nAccept=yes\nListenStream=2022\nListenStream=127.0.0.1:2023\n")
+    each = "ExecStart=-/usr/sbin/sshd -i\nStandardInput=socket\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n"
+    host.write(unit, f"[Service]\n{each}")
+    host.run("systemctl daemon-reload; systemctl disable --now ssh.service; systemctl enable --now ssh.socket")
+    host.run(f"ufw --force disable; rm {STAMP}")
+    assert kept_yard.deploy()["ok"]
+    assert rules(host) == before | {"ufw allow 2022/tcp"}
+    host.run(f"systemctl disable --now ssh.socket; rm -r {drop} {unit}; systemctl daemon-reload")
+    host.run("systemctl enable --now ssh.service")
+    host.run("ufw delete allow 2022/tcp")
+
+
+@pytest.mark.faults
 def test_a_rule_that_was_taken_away_is_told_and_put_back(kept_yard: Yard) -> None:
     host = kept_yard.host
     before = rules(host)

@@ -1,6 +1,7 @@
-"""The hosts' image: Debian 12 with systemd and sshd, as a provider would hand it over; made once, then cached."""
+"""The hosts' image: Debian with systemd and sshd, as a provider would hand it over; made once a suite, then cached."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.rig.process import run
 from tests.rig.require import program
 
 REPOSITORY = "chatops-rig"
-SUITE = "bookworm"
+SUITE = os.environ.get("CHATOPS_RIG_SUITE") or "bookworm"
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates", "iproute2", "curl", "xz-utils", "cron",
 )  # fmt: skip
@@ -20,11 +21,11 @@ BUILD_SECONDS = 900
 KEPT = 8
 
 
-def base(engine: Engine) -> str:
+def base(engine: Engine, suite: str = SUITE) -> str:
     """The image of a fresh host; the first call on a machine takes minutes, the next ones find it."""
-    layer = packed(overlay(SUITE))
+    layer = packed(overlay(suite))
     with locked("image"):
-        rootfs = _rootfs()
+        rootfs = _rootfs(suite)
         image = f"{REPOSITORY}:base-{_digest(rootfs.name.encode(), layer)}"
         if not engine.has_image(image):
             _import(engine, rootfs, layer, image)
@@ -49,29 +50,29 @@ def _import(engine: Engine, rootfs: Path, layer: bytes, image: str) -> None:
         engine.docker("rm", "--force", container)
 
 
-def _rootfs() -> Path:
+def _rootfs(suite: str) -> Path:
     """A tar of the installed system, without what makes one host different from the next."""
-    kept = cache() / f"debian-{SUITE}-{_digest(' '.join(PACKAGES).encode())}.tar"
+    kept = cache() / f"debian-{suite}-{_digest(' '.join(PACKAGES).encode())}.tar"
     if not kept.exists():
         folder = Path(tempfile.mkdtemp(prefix="debootstrap-", dir=cache()))
         try:
-            _install(folder / "root")
+            _install(folder / "root", suite)
             run("tar", "-C", folder / "root", "-cf", folder / "tar", ".", seconds=BUILD_SECONDS)
-            _forget_rootfs()
+            _forget_rootfs(suite)
             (folder / "tar").rename(kept)
         finally:
             shutil.rmtree(folder)
     return kept
 
 
-def _forget_rootfs() -> None:
-    for old in cache().glob(f"debian-{SUITE}-*.tar"):
+def _forget_rootfs(suite: str) -> None:
+    for old in cache().glob(f"debian-{suite}-*.tar"):
         old.unlink()
 
 
-def _install(root: Path) -> None:
+def _install(root: Path, suite: str) -> None:
     wanted = ("--variant=minbase", f"--include={','.join(PACKAGES)}")
-    run(program("debootstrap"), *wanted, SUITE, root, *debian_mirror(SUITE), seconds=BUILD_SECONDS)
+    run(program("debootstrap"), *wanted, suite, root, *debian_mirror(suite), seconds=BUILD_SECONDS)
     for unique in [*root.glob("etc/ssh/ssh_host_*"), *root.glob("var/lib/apt/lists/*_*"), root / "etc/hostname"]:
         unique.unlink(missing_ok=True)
     (root / "etc/machine-id").write_bytes(b"")

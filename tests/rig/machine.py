@@ -2,6 +2,7 @@
 
 import io
 import os
+import platform
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -50,11 +51,20 @@ def resolver() -> Path:
 
 def debian_mirror(suite: str) -> list[str]:
     """The Debian mirror that this machine uses, if it uses one."""
-    return [uri for uri, release, _ in _repositories() if release == suite][:1]
+    return [uri for uri, release, _ in _repositories(suite) if release == suite][:1]
 
 
-def _repositories() -> list[tuple[str, str, str]]:
-    """URI, release and component of each Debian repository of this machine; empty where it is no Debian."""
+def _repositories(suite: str) -> list[tuple[str, str, str]]:
+    """URI, release and component of each Debian repository of this machine, with `suite` for its own suite; none: no Debian."""
+    own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    return [
+        (uri, f"{suite}{release.removeprefix(own)}", component)
+        for uri, release, component in _own_repositories()
+        if own and release.startswith(own)
+    ]
+
+
+def _own_repositories() -> list[tuple[str, str, str]]:
     if shutil.which("apt-get") is None:
         return []
     wanted = ("--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages", "Origin: Debian")
@@ -63,8 +73,7 @@ def _repositories() -> list[tuple[str, str, str]]:
 
 
 def _sources(suite: str) -> str:
-    found = [(uri, release, component) for uri, release, component in _repositories() if release.startswith(suite)]
-    return "".join(f"deb {uri} {release} {component}\n" for uri, release, component in found)
+    return "".join(f"deb {uri} {release} {component}\n" for uri, release, component in _repositories(suite))
 
 
 def _apt_conf() -> str:

@@ -14,7 +14,7 @@ from tests.rig.cache import locked
 from tests.rig.engine import LABEL, NETWORK, Engine
 from tests.rig.host import Host
 from tests.rig.identity import HostKey, host_keys, operator_key
-from tests.rig.image import BUILD_SECONDS, REPOSITORY, base, forget_old
+from tests.rig.image import BUILD_SECONDS, REPOSITORY, SUITE, base, forget_old
 from tests.rig.link import Link
 from tests.rig.machine import packed, resolver
 from tests.rig.require import require_hosts
@@ -85,6 +85,10 @@ class Rig:
         finally:
             self.remove(host)
 
+    def base(self, suite: str = SUITE) -> str:
+        """The image of a fresh host of a Debian suite."""
+        return base(self.engine, suite)
+
     def variant(self, name: str, prepare: Callable[[Host], object], key: str = "", image: str = "") -> str:
         """The image of a host on which `prepare` has run, made once for each `key` (a digest of what it depends on)."""
         start = image or base(self.engine)
@@ -98,10 +102,10 @@ class Rig:
                 forget_old(self.engine, name)
         return made
 
-    def warm(self, *packages: str) -> str:
+    def warm(self, *packages: str, suite: str = SUITE) -> str:
         """The image of a fresh host that has apt's lists and these packages downloaded, not installed."""
         fetch = f"apt-get -q update && apt-get -qy install --download-only {' '.join(packages)}"
-        return self.variant("warm", lambda host: host.run(fetch, seconds=BUILD_SECONDS), key=fetch)
+        return self.variant("warm", lambda host: host.run(fetch, seconds=BUILD_SECONDS), key=fetch, image=self.base(suite))
 
     @contextlib.contextmanager
     def link(self, host: Host, delay: float = 0.0) -> Iterator[Link]:

@@ -17,7 +17,7 @@ from tests.rig import Host, Rig, RigError
 from tests.rig.address import is_claimed
 from tests.rig.cache import cache
 from tests.rig.engine import LABEL, forget_rules
-from tests.rig.image import base
+from tests.rig.image import SUITE, base
 from tests.rig.impostor import impostor
 from tests.rig.mirror import Mirror, node_name
 from tests.rig.pebble import Authority
@@ -42,7 +42,7 @@ def host(rig: Rig) -> Iterator[Host]:
 
 def test_a_host_is_a_debian_server_with_systemd_and_sshd(host: Host) -> None:
     assert host.ssh("systemctl is-system-running; systemctl --failed --no-legend").out == "running\n"
-    assert "bookworm" in host.ssh("cat /etc/os-release").out
+    assert f"VERSION_CODENAME={SUITE}" in host.ssh("cat /etc/os-release").out
 
 
 def test_the_fingerprint_is_what_a_client_sees(host: Host, tmp_path: Path) -> None:

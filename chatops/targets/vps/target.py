@@ -232,7 +232,8 @@ class VpsTarget:
         """What a deploy there would need."""
         from chatops.targets.vps.doctor import checkup
 
-        return checkup(self._fleet, await self.inspect())
+        state = await self.inspect()  # looking tells what the machines are: before that a Node.js would seem to be due
+        return checkup(self._fleet, state)
 
     async def remember(self, plan: Plan, finished: Finished) -> None:
         """One line in `state/history.ndjson` of every app host that was changed."""

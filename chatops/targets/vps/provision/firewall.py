@@ -7,9 +7,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 
-from chatops.shell import words, write
+from chatops.shell import words
 from chatops.targets.vps.provision import stores
-from chatops.targets.vps.provision.machine import HOST, PRIVATE_PORT, Machine, RootStep
+from chatops.targets.vps.provision.machine import HOST, PRIVATE_PORT, Machine, RootStep, readable
 
 DEAD_MAN = 60
 """Seconds until all is as before again, unless we come in over a new connection."""
@@ -103,7 +103,10 @@ ruled() {{
     END {{ exit !found }}' /etc/ufw/user.rules /etc/ufw/user6.rules
 }}
 now=$(ss -Htlnp | awk '/"sshd"/ && $4 !~ /^(127\\.|\\[::1\\])/ {{ sub(/.*:/, "", $4); print $4 }}')
-for port in {port or ""} $now $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do
+# Where systemd listens for it, sshd may not even run.
+socket=$(! systemctl is-active --quiet ssh.socket || systemctl show -p Listen ssh.socket |
+  awk '/\\(Stream\\)$/ && !/=(127\\.|\\[::1\\])/ {{ sub(/.*:/, ""); print $1 }}')
+for port in {port or ""} $now $socket $(sshd -T 2>/dev/null | sed -n 's/^port //p'); do
   ruled "$port" || ufw allow "$port/tcp" comment 'chatops ssh' >/dev/null
 done"""
 
@@ -126,7 +129,7 @@ if [ ! -e {file} ]; then
   cp -p /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules {kept}
 fi
 systemctl stop {unit(machine)}.timer 2>/dev/null || :
-{write(_file(machine), _text(machine))}
+{readable(_file(machine), _text(machine))}
 systemctl daemon-reload
 systemctl enable --quiet {unit(machine)}.service
 systemd-run --quiet --collect --unit={unit(machine)}.service --on-active={DEAD_MAN} --timer-property=AccuracySec=1s

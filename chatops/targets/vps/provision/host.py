@@ -100,4 +100,6 @@ _PACKAGES = f"""\
     # shellcheck disable=SC2086
     left=$(dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\n' $gone 2>/dev/null | sed -n 's/^installed //p' | tr '\n' ' ')
     [ -z "$left" ] || tell "what other packages need stays, too: ${{left% }}"
+    # A link of systemd's own, which `locales` takes along when it goes.
+    systemd-tmpfiles --create --prefix=/etc/default/locale 2>/dev/null || :
   fi"""

@@ -10,7 +10,7 @@ from chatops.frozen import frozen
 from chatops.model import App
 from chatops.pm2 import Layout
 from chatops.program import ShellStep
-from chatops.shell import words
+from chatops.shell import words, write
 from chatops.targets.vps.config import Block, Host, Role
 
 HOST = PurePosixPath("/var/lib/chatops/.host")
@@ -117,6 +117,11 @@ class Machine:
         return RootStep(
             name=name, title=title, reason="create", action=text, digest=digest, limit=limit, host=self.host.address
         )
+
+
+def readable(path: str | PurePosixPath, text: str) -> str:
+    """Commands that write a file of the system's for everybody to read: systemd complains of others at each of its reloads."""
+    return f"(\numask 022\nmkdir -p {words(PurePosixPath(path).parent)}\n{write(path, text)}\n)"
 
 
 def store(app: str) -> PurePosixPath:

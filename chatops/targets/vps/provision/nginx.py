@@ -44,6 +44,7 @@ mkdir -p "$stage"
 cp -a /etc/nginx/conf.d/. "$stage/"
 printf '%s' {words(text)} >"$stage/${{site##*/}}"
 [ -e /proc/net/if_inet6 ] || sed -i '/listen \\[::\\]/d' "$stage/${{site##*/}}"
+{_http2() if "443 ssl" in text else ""}\
 sed "s#/etc/nginx/conf.d/\\*\\.conf#$stage/*.conf#" /etc/nginx/nginx.conf >"$staged"
 if ! said=$(nginx -t -q -c "$staged" 2>&1); then
   named="s#$stage/#/etc/nginx/conf.d/#g; s#$staged#/etc/nginx/nginx.conf#g"
@@ -74,3 +75,10 @@ if [ -z "${{answers-}}" ]; then
   exit 1
 fi"""
     return machine.step(name, title, action)
+
+
+def _http2() -> str:
+    """From 1.25.1 on nginx warns of HTTP/2 as a word of `listen`, the only one that it knew before."""
+    edits = r"/^ *http2 on;$/d; s/ http2;$/;/; s/^\( *\)ssl_protocols .*/\1http2 on;\n&/"
+    older = """dpkg --compare-versions "$(nginx -v 2>&1 | sed 's#^.*/##; s# .*##')" lt 1.25.1"""
+    return f"""{older} || sed -i '{edits}' "$stage/${{site##*/}}"\n"""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chatops.shell import words, write
-from chatops.targets.vps.provision.machine import Machine, RootStep, as_user, inside
+from chatops.shell import words
+from chatops.targets.vps.provision.machine import Machine, RootStep, as_user, inside, readable
 
 
 def node(machine: Machine) -> RootStep:
@@ -91,8 +91,7 @@ def unit(machine: Machine) -> RootStep:
     name = f"pm2-{machine.name}.service"
     path = f"/etc/systemd/system/{name}"
     action = f"""\
-{write(path, unit_file(machine))}
-chmod 644 {words(path)}
+{readable(path, unit_file(machine))}
 systemctl daemon-reload
 systemctl enable --quiet {name}
 systemctl is-active --quiet {name} || systemctl restart {name}"""
@@ -155,4 +154,4 @@ def rotation(machine: Machine) -> RootStep:
   compress
   delaycompress
 }}"""
-    return machine.step("rotation", "rotate the logs", f"{write(path, text)}\nchmod 644 {words(path)}")
+    return machine.step("rotation", "rotate the logs", readable(path, text))

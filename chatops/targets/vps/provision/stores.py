@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from chatops.shell import words, write
-from chatops.targets.vps.provision.machine import Machine, RootStep, as_user
+from chatops.targets.vps.provision.machine import Machine, RootStep, as_user, readable
 
 REDIS_PORT = 6379
 
@@ -52,8 +52,7 @@ chmod 640 "$config.new"
 install -d -m 750 -o redis -g redis /var/lib/redis-{name}
 cmp -s "$config.new" "$config" || changed=1
 mv -f "$config.new" "$config"
-mkdir -p /etc/systemd/system/{instance}.service.d
-{write(f"/etc/systemd/system/{instance}.service.d/chatops.conf", f"[Service]{chr(10)}ReadWritePaths=/var/lib/redis-{name}")}
+{readable(f"/etc/systemd/system/{instance}.service.d/chatops.conf", f"[Service]{chr(10)}ReadWritePaths=/var/lib/redis-{name}")}
 systemctl daemon-reload
 systemctl enable --quiet {instance}
 [ -z "${{changed-}}" ] || systemctl restart {instance} 9>&-

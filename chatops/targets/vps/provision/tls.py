@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatops.shell import words, write
 from chatops.targets.vps.config import Tls
 from chatops.targets.vps.provision import nginx, site
-from chatops.targets.vps.provision.machine import Machine, RootStep
+from chatops.targets.vps.provision.machine import Machine, RootStep, readable
 
 ASKED_THROUGH = "site_http"
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -56,8 +56,7 @@ def _trust(machine: Machine) -> str:
     return f"""\
 [ ! -e {incoming} ] || cat /etc/ssl/certs/ca-certificates.crt {incoming} >{words(bundle)}
 export REQUESTS_CA_BUNDLE={words(bundle)}
-mkdir -p {words(drop.rpartition("/")[0])}
-{write(drop, f"[Service]{chr(10)}Environment=REQUESTS_CA_BUNDLE={bundle}")}
+{readable(drop, f"[Service]{chr(10)}Environment=REQUESTS_CA_BUNDLE={bundle}")}
 systemctl daemon-reload"""
 
 
