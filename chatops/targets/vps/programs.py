@@ -87,6 +87,16 @@ def text(machine: Machine, plan: Plan, phase: Phase, steps: Iterable[ShellStep],
     return compiled.replace("\n\n", f"\n{own}{_PRELUDE}\n{folders}\n", 1)
 
 
+def script(fleet: Fleet, plan: Plan) -> str:
+    """All programs of a plan, phase after phase and host after host."""
+    parts = []
+    for phase in plan.phases:
+        for machine in fleet.machines.values():
+            if steps := list(_mine(phase, machine)):
+                parts.append(text(machine, plan, phase, steps, root=isinstance(steps[0], RootStep)))
+    return "\n".join(parts)
+
+
 def _own(machine: Machine) -> str:
     """What only the app's user has: root runs nothing from a folder of somebody else's. A Node that the file names since the
     last deploy is not there yet when workers are only restarted, or older ones come back."""

@@ -26,8 +26,8 @@ from chatops.targets.vps.client.sampler import Sampler, sampled
 from chatops.targets.vps.config import Block
 from chatops.targets.vps.facts import HostFacts, Member, Program
 from chatops.targets.vps.plan import Fleet, VpsState, plan
-from chatops.targets.vps.programs import one_off, programs, text, waves
-from chatops.targets.vps.provision.machine import AppStep, Node, RootStep
+from chatops.targets.vps.programs import one_off, programs, script, waves
+from chatops.targets.vps.provision.machine import Node
 from chatops.whoami import who
 
 
@@ -191,13 +191,7 @@ class VpsTarget:
 
     def script(self, plan: Plan) -> str:
         """The programs of a plan, host after host."""
-        parts = []
-        for phase in plan.phases:
-            for address, machine in self._fleet.machines.items():
-                steps = [one for one in phase.steps if isinstance(one, RootStep | AppStep) and one.host == address]
-                if steps:
-                    parts.append(text(machine, plan, phase, steps, root=isinstance(steps[0], RootStep)))
-        return "\n".join(parts)
+        return script(self._fleet, plan)
 
     async def logs(self, tail: int, follow: bool, since: float | None) -> AsyncGenerator[LogLine | Notice, None]:
         """The workers' files and nginx's, of every host, in the order of time; after a cut on from where each was left."""
