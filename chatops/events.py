@@ -79,7 +79,10 @@ class LogLine:
 
 @frozen(kw_only=True)
 class HealthSample:
-    """One look at the public health address; `status` 0: no answer at all."""
+    """One look at the public health address; `status` 0: no answer at all.
+
+    `checks`: those of health+json, by name; `connections`: how many are open, where the app tells.
+    """
 
     time: float
     target: str
@@ -89,6 +92,7 @@ class HealthSample:
     release: str | None = None
     message: str = ""
     checks: Mapping[str, Any] = field(default_factory=dict)
+    connections: float | None = None
 
 
 @frozen(kw_only=True)

@@ -97,27 +97,46 @@ def _judge(status: int, body: bytes, target: str, latency: float) -> HealthSampl
         latency_ms=latency,
         release=sanitize(release) if isinstance(release, str) else None,
         message="" if ok and word != "warn" else sanitize(str(word or f"answers {status}")),
-        checks={key: fields[key] for key in ("checks", "connections") if key in fields},
+        checks=_checks(fields),
+        connections=_connections(fields),
     )
 
 
-async def private(socket: object, path: str) -> dict[str, Any]:
+async def private(socket: object, path: str) -> Mapping[str, Any]:
     """The checks of what a worker tells of itself on its operations socket; empty where it does not answer."""
     import httpx
 
     transport = httpx.AsyncHTTPTransport(uds=str(socket))
     async with httpx.AsyncClient(transport=transport, timeout=PRIVATE, trust_env=False) as http:
-        return _checks((await sample(http, f"http://localhost{path}")).checks)
+        return (await sample(http, f"http://localhost{path}")).checks
 
 
-def checks(body: bytes) -> dict[str, Any]:
+def checks(body: bytes) -> Mapping[str, Any]:
     """The checks in such an answer."""
     return _checks(_json(body))
 
 
-def _checks(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _checks(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     found = fields.get("checks")
     return found if isinstance(found, dict) else {}
+
+
+def _connections(fields: Mapping[str, Any]) -> float | None:
+    """`connections`, else the sum of health+json's `…:connections`."""
+    said = fields if "connections" in fields else _checks(fields)
+    values = [_observed(value) for key, value in said.items() if key.rpartition(":")[2] == "connections"]
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _observed(check: object) -> float | None:
+    """The number in a health+json check: itself, or the sum of `observedValue`."""
+    if isinstance(check, int | float):
+        return float(check)
+    rows = check if isinstance(check, list | tuple) else [check]
+    found = [row.get("observedValue") for row in rows if isinstance(row, Mapping)]
+    numbers = [float(value) for value in found if isinstance(value, int | float)]
+    return sum(numbers) if numbers else None
 
 
 def _json(body: bytes) -> dict[str, Any]:

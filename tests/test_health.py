@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,51 +16,75 @@ from chatops.events import HealthSample
 from chatops.health import client, private, sample
 
 
-async def _looks(keep_alive: bool) -> list[HealthSample]:
-    """Two looks at a worker that says it drains to whoever asks again over a connection that it knows."""
-    known: set[object] = set()
-
-    async def answer(request: web.Request) -> web.Response:
-        again = request.transport in known
-        known.add(request.transport)
-        return web.json_response({"status": "fail" if again else "pass"}, status=503 if again else 200)
-
+@asynccontextmanager
+async def _worker(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[web.AppRunner]:
+    """A worker that answers so, to be given addresses."""
     app = web.Application()
     app.router.add_get("/health", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/health"
-        async with client(url, keep_alive=keep_alive) as http:
-            return [await sample(http, url), await sample(http, url)]
+        yield runner
     finally:
         await runner.cleanup()
 
 
+async def _looks(answer: Callable[[web.Request], Awaitable[web.Response]], keep_alive: bool) -> list[HealthSample]:
+    """Two looks at it."""
+    async with _worker(answer) as runner:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/health"
+        async with client(url, keep_alive=keep_alive) as http:
+            return [await sample(http, url), await sample(http, url)]
+
+
 @pytest.mark.parametrize("keep_alive", [False, True])
 def test_a_look_takes_a_new_connection_unless_it_stands_for_one_user(keep_alive: bool) -> None:
-    assert [seen.ok for seen in asyncio.run(_looks(keep_alive))] == [True, not keep_alive]
+    known: set[object] = set()
+
+    async def drains(request: web.Request) -> web.Response:
+        """Says so to whoever asks again over a connection that it knows."""
+        again = request.transport in known
+        known.add(request.transport)
+        return web.json_response({"status": "fail" if again else "pass"}, status=503 if again else 200)
+
+    assert [seen.ok for seen in asyncio.run(_looks(drains, keep_alive))] == [True, not keep_alive]
 
 
-async def _told(answer: object) -> dict[str, Any]:
+@pytest.mark.parametrize(
+    ("body", "connections"),
+    [
+        ({}, None),
+        ({"connections": 12}, 12.0),
+        ({"connections": 12, "checks": {"worker:connections": [{"observedValue": 3}]}}, 12.0),
+        ({"checks": {"worker:connections": [{"observedValue": 3}, {"observedValue": 4}], "store": []}}, 7.0),
+        ({"checks": {"connections": {"observedValue": "many"}}}, None),
+        ({"checks": "nonsense"}, None),
+        (["nonsense"], None),
+    ],
+)
+def test_checks_and_connections_are_what_the_app_tells(body: Any, connections: float | None) -> None:
+    async def tells(request: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    seen, _ = asyncio.run(_looks(tells, keep_alive=True))
+    assert seen.connections == connections
+    told = body.get("checks") if isinstance(body, dict) else None
+    assert seen.checks == (told if isinstance(told, dict) else {})
+
+
+async def _told(body: object) -> Mapping[str, Any]:
     """What a worker says in private that answers so."""
 
-    async def asked(request: web.Request) -> web.Response:
-        return web.json_response(answer, status=503)
+    async def fails(request: web.Request) -> web.Response:
+        return web.json_response(body, status=503)
 
-    app = web.Application()
-    app.router.add_get("/health", asked)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "0.ops"
-        assert await private(path, "/health") == {}
-        await web.UnixSite(runner, path).start()
-        try:
+    async with _worker(fails) as runner:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "0.ops"
+            assert await private(path, "/health") == {}
+            await web.UnixSite(runner, path).start()
             return await private(path, "/health")
-        finally:
-            await runner.cleanup()
 
 
 def test_what_a_worker_says_in_private_also_where_it_fails() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from chatops.events import HealthSample, WorkerSample
@@ -164,23 +164,8 @@ class TargetBoard:
 
     @property
     def connections(self) -> float | None:
-        """Open connections, where the health body tells: `connections`, else health+json's `…:connections`."""
-        body = self.health[-1].checks if self.health else {}
-        checks = body.get("checks")
-        said = body if "connections" in body or not isinstance(checks, Mapping) else checks
-        values = [_observed(value) for key, value in said.items() if key.rpartition(":")[2] == "connections"]
-        known = [value for value in values if value is not None]
-        return sum(known) if known else None
-
-
-def _observed(check: object) -> float | None:
-    """The number in a health+json check: itself, or the sum of `observedValue`."""
-    if isinstance(check, int | float):
-        return float(check)
-    rows = check if isinstance(check, list | tuple) else [check]
-    found = [row.get("observedValue") for row in rows if isinstance(row, Mapping)]
-    numbers = [float(value) for value in found if isinstance(value, int | float)]
-    return sum(numbers) if numbers else None
+        """Open connections, where the app tells."""
+        return self.health[-1].connections if self.health else None
 
 
 def judge(health: Sequence[HealthSample], workers: Sequence[Worker], unseen: str = "") -> tuple[Word, str]:

@@ -63,7 +63,6 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
     from chatops.cli.releases import as_json as release
     from chatops.events import plain, rfc3339
 
-    private = {"checks": state.checks} if state.checks else {}
     return {
         "target": state.target,
         "kind": state.kind,
@@ -72,7 +71,7 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "release": release(state.release) if state.release else None,
         "releases": [release(kept) for kept in state.releases],
         "workers": plain(state.workers),
-        "health": _health(seen, {**private, **seen.checks}) if seen else None,
+        "health": _health(seen, {**state.checks, **seen.checks}) if seen else None,
         "unseen": state.unseen or None,
         "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
         "notices": list(state.notices),
@@ -82,7 +81,8 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
 def _health(seen: HealthSample, checks: Mapping[str, Any]) -> Any:
     from chatops.events import plain
 
-    return plain({"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, "checks": checks})
+    said = {"checks": checks, "connections": seen.connections}
+    return plain({"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, **said})
 
 
 def text(state: State, seen: HealthSample | None) -> str:

@@ -137,18 +137,9 @@ def test_percentiles_leave_unanswered_probes_out() -> None:
     assert made().targets["local"].latency(50) is None
 
 
-@pytest.mark.parametrize(
-    ("body", "connections"),
-    [
-        ({}, None),
-        ({"connections": 12}, 12.0),
-        ({"checks": {"worker:connections": [{"observedValue": 3}, {"observedValue": 4}], "store": []}}, 7.0),
-        ({"checks": {"connections": {"observedValue": "many"}}}, None),
-        ({"checks": "nonsense"}, None),
-    ],
-)
-def test_connections_come_from_the_health_body(body: dict[str, object], connections: float | None) -> None:
-    assert made(sample(checks=body)).targets["local"].connections == connections
+def test_connections_are_those_of_the_last_look() -> None:
+    assert made(sample(connections=3.0), sample(connections=4.0)).targets["local"].connections == 4.0
+    assert made().targets["local"].connections is None
 
 
 def test_steps_and_notices_stand_between_the_lines() -> None:

@@ -46,9 +46,10 @@ def test_what_the_app_tells_of_itself() -> None:
     rows = {"pg:responseTime": [{"componentId": "postgres", "status": "pass"}], "bus": {"status": "warn\x1b"}, "odd": 1}
     seen = replace(state("up"), checks=rows)
     assert "checks    postgres pass, bus warn\\x1b\n" in text(seen, sample(True))
-    assert as_json(seen, sample(True))["health"]["checks"] == {"checks": rows}
-    public = replace(sample(True), checks={"checks": {}, "connections": 3})
-    assert as_json(seen, public)["health"]["checks"] == public.checks
+    assert as_json(seen, sample(True))["health"]["checks"] == rows
+    public = replace(sample(True), checks={"odd": 2}, connections=3.0)
+    told = as_json(seen, public)["health"]
+    assert (told["checks"], told["connections"]) == ({**rows, "odd": 2}, 3.0)
 
 
 def test_that_nobody_asked_is_said() -> None:

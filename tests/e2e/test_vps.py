@@ -27,7 +27,7 @@ def test_from_a_bare_host_to_a_chat_and_back(bare: Yard) -> None:
     finished = bare.deploy()
     assert bare.health()["release"] == finished["release"]
     told = bare.json("status", "vps")
-    rows = [one for values in told["health"]["checks"]["checks"].values() for one in values]
+    rows = [one for values in told["health"]["checks"].values() for one in values]
     assert {one["componentId"]: one["status"] for one in rows} == {"postgres": "pass", "redis": "pass"}
     assert all(worker["cpu_percent"] > 0 for worker in told["workers"])
     doctor = bare.json("doctor")
