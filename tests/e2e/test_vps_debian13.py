@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.named import DOMAIN, Named
 from tests.e2e.test_vps_purge import settings
-from tests.e2e.test_vps_tls import DOMAIN, Named
 from tests.e2e.yard import PACKAGES, harm
 from tests.rig.mirror import Mirror
 from tests.rig.pebble import Authority
 from tests.rig.rig import Rig
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-ANSWERS = f"curl -sfk -o /dev/null --resolve {DOMAIN}:443:127.0.0.1 https://{DOMAIN}/health"
 
 
 @pytest.fixture
@@ -24,12 +23,12 @@ def named(rig: Rig, mirror: Mirror, acme: Authority, tmp_path: Path) -> Iterator
     """A bare host, and a name that leads to it."""
     with rig.borrowed(rig.warm(*PACKAGES, "certbot", suite="trixie")) as host:
         acme.resolve(DOMAIN, host.address)
-        yield Named(tmp_path, [host], mirror, acme)
+        yield Named(tmp_path, [host], mirror, acme=acme)
 
 
 def serving(named: Named) -> tuple[Any, Any]:
     """The state of the target and the release that serves, once the host answers."""
-    named.host.run(f"timeout 60 sh -c 'until {ANSWERS}; do sleep 0.2; done'")
+    named.served()
     status = named.json("status", "vps")
     return status["state"], status["release"]["id"]
 
