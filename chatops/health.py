@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chatops.errors import Unhealthy
@@ -25,6 +26,8 @@ BODY_CAP = 1024 * 1024
 POLL = 0.05
 PRIVATE = 2.0
 """Seconds that a worker has to tell of itself in private."""
+ROW = ("componentId", "componentType", "status", "observedValue", "observedUnit", "time")
+"""What is taken of a check (draft-inadarei-api-health-check-06)."""
 
 
 def client(
@@ -56,13 +59,13 @@ def trust(authority: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-async def sample(http: httpx.AsyncClient, url: str, target: str = "") -> HealthSample:
+async def sample(http: httpx.AsyncClient, url: str, target: str = "", patience: float = LIMITS.answer) -> HealthSample:
     """One look; never raises: no answer is status 0 with the reason as message."""
     import httpx
 
     begun = time.perf_counter()
     try:
-        async with asyncio.timeout(LIMITS.answer):
+        async with asyncio.timeout(patience):
             status, body = await _ask(http, url)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
         message = sanitize(str(error)) or type(error).__name__
@@ -107,8 +110,8 @@ async def private(socket: object, path: str) -> Mapping[str, Any]:
     import httpx
 
     transport = httpx.AsyncHTTPTransport(uds=str(socket))
-    async with httpx.AsyncClient(transport=transport, timeout=PRIVATE, trust_env=False) as http:
-        return (await sample(http, f"http://localhost{path}")).checks
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+        return (await sample(http, f"http://localhost{path}", patience=PRIVATE)).checks
 
 
 def checks(body: bytes) -> Mapping[str, Any]:
@@ -118,7 +121,14 @@ def checks(body: bytes) -> Mapping[str, Any]:
 
 def _checks(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     found = fields.get("checks")
-    return found if isinstance(found, dict) else {}
+    return {name: list(_rows(value)) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _rows(value: object) -> Iterator[dict[str, Any]]:
+    """Without `output`: what drivers say of a failure may hold a password."""
+    for row in value if isinstance(value, list) else [value]:
+        if isinstance(row, dict):
+            yield {key: row[key] for key in ROW if isinstance(row.get(key), str | int | float)}
 
 
 def _connections(fields: Mapping[str, Any]) -> float | None:
@@ -126,17 +136,24 @@ def _connections(fields: Mapping[str, Any]) -> float | None:
     said = fields if "connections" in fields else _checks(fields)
     values = [_observed(value) for key, value in said.items() if key.rpartition(":")[2] == "connections"]
     known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    return total if known and math.isfinite(total := sum(known)) else None
 
 
 def _observed(check: object) -> float | None:
     """The number in a health+json check: itself, or the sum of `observedValue`."""
-    if isinstance(check, int | float):
-        return float(check)
-    rows = check if isinstance(check, list | tuple) else [check]
-    found = [row.get("observedValue") for row in rows if isinstance(row, Mapping)]
-    numbers = [float(value) for value in found if isinstance(value, int | float)]
+    rows = check if isinstance(check, list) else [check]
+    found = [_number(row.get("observedValue") if isinstance(row, dict) else row) for row in rows]
+    numbers = [number for number in found if number is not None]
     return sum(numbers) if numbers else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -59,18 +59,35 @@ def test_a_look_takes_a_new_connection_unless_it_stands_for_one_user(keep_alive:
         ({"connections": 12, "checks": {"worker:connections": [{"observedValue": 3}]}}, 12.0),
         ({"checks": {"worker:connections": [{"observedValue": 3}, {"observedValue": 4}], "store": []}}, 7.0),
         ({"checks": {"connections": {"observedValue": "many"}}}, None),
+        ({"connections": 10**400}, None),
+        ({"connections": "inf"}, None),
+        ({"connections": True}, None),
+        ({"checks": {"connections": [{"observedValue": 1e308}, {"observedValue": 1e308}]}}, None),
         ({"checks": "nonsense"}, None),
         (["nonsense"], None),
     ],
 )
-def test_checks_and_connections_are_what_the_app_tells(body: Any, connections: float | None) -> None:
+def test_connections_are_what_the_app_tells(body: object, connections: float | None) -> None:
+    assert _answered(body).connections == connections
+
+
+def test_of_a_check_is_kept_what_says_how_it_is() -> None:
+    row = {"componentId": "pg", "status": "fail", "observedValue": 3}
+    told = {**row, "output": "can't reach postgres://u:p@x", "links": {"a": 1}, "observedUnit": None}
+    deep: object = 1
+    for _ in range(900):
+        deep = [deep]
+    said = _answered({"checks": {"store": [told, 7, deep], "bus": {"status": "pass"}, "odd": 1, "deep": {"time": deep}}}).checks
+    assert said == {"store": [row], "bus": [{"status": "pass"}], "odd": [], "deep": [{}]}
+
+
+def _answered(body: object) -> HealthSample:
+    """What is made of an answer."""
+
     async def tells(request: web.Request) -> web.Response:
         return web.json_response(body)
 
-    seen, _ = asyncio.run(_looks(tells, keep_alive=True))
-    assert seen.connections == connections
-    told = body.get("checks") if isinstance(body, dict) else None
-    assert seen.checks == (told if isinstance(told, dict) else {})
+    return asyncio.run(_looks(tells, keep_alive=True))[0]
 
 
 async def _told(body: object) -> Mapping[str, Any]:

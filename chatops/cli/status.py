@@ -71,18 +71,25 @@ def as_json(state: State, seen: HealthSample | None) -> dict[str, Any]:
         "release": release(state.release) if state.release else None,
         "releases": [release(kept) for kept in state.releases],
         "workers": plain(state.workers),
-        "health": _health(seen, {**state.checks, **seen.checks}) if seen else None,
+        "health": plain(_health(state, seen)),
         "unseen": state.unseen or None,
         "lock": {**plain(state.lock), "since": rfc3339(state.lock.since)} if state.lock else None,
         "notices": list(state.notices),
     }
 
 
-def _health(seen: HealthSample, checks: Mapping[str, Any]) -> Any:
-    from chatops.events import plain
+def _health(state: State, seen: HealthSample | None) -> dict[str, Any] | None:
+    """What was asked from here is null where nobody could ask, and all of it where no worker said anything either."""
+    checks = _checks(state, seen)
+    if seen is None and not checks:
+        return None
+    asked = {name: getattr(seen, name, None) for name in ("ok", "status", "latency_ms", "connections")}
+    return {**asked, "checks": checks}
 
-    said = {"checks": checks, "connections": seen.connections}
-    return plain({"ok": seen.ok, "status": seen.status, "latency_ms": seen.latency_ms, **said})
+
+def _checks(state: State, seen: HealthSample | None) -> Mapping[str, Any]:
+    """What the app says in private counts for more than what it says to everybody."""
+    return {**(seen.checks if seen else {}), **state.checks}
 
 
 def text(state: State, seen: HealthSample | None) -> str:
@@ -102,7 +109,7 @@ def text(state: State, seen: HealthSample | None) -> str:
         )
     elif state.unseen:
         lines.append(f"health    not asked: {state.unseen}")
-    if told := ", ".join(_told(state.checks)):
+    if told := ", ".join(_told(_checks(state, seen))):
         lines.append(f"checks    {told}")
     if state.lock:
         lines.append(f"lock      {state.lock.who} runs `{state.lock.what}` for {age(state.lock.since)}")
@@ -116,8 +123,8 @@ def text(state: State, seen: HealthSample | None) -> str:
 def _told(checks: Mapping[str, Any]) -> Iterator[str]:
     """`postgres pass` for each check of health+json."""
     for name, rows in checks.items():
-        for row in rows if isinstance(rows, list) else [rows]:
-            if isinstance(row, Mapping) and "status" in row:
+        for row in rows:
+            if "status" in row:
                 yield sanitize(f"{row.get('componentId') or name} {row['status']}")
 
 

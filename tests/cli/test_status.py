@@ -43,14 +43,21 @@ def test_the_word(seen: State, found: HealthSample | None, word: str) -> None:
 
 
 def test_what_the_app_tells_of_itself() -> None:
-    rows = {"pg:responseTime": [{"componentId": "postgres", "status": "pass"}], "bus": {"status": "warn\x1b"}, "odd": 1}
+    rows = {"pg:responseTime": [{"componentId": "postgres", "status": "pass"}], "bus": [{"status": "warn\x1b"}], "odd": []}
     seen = replace(state("up"), checks=rows)
     assert "checks    postgres pass, bus warn\\x1b\n" in text(seen, sample(True))
     assert as_json(seen, sample(True))["health"]["checks"] == rows
-    public = replace(sample(True), checks={"odd": 2}, connections=3.0)
+    public = replace(sample(True), checks={"bus": [{"status": "pass"}], "more": [{"status": "pass"}]}, connections=3.0)
     told = as_json(seen, public)["health"]
-    assert (told["checks"], told["connections"]) == ({**rows, "odd": 2}, 3.0)
+    assert (told["checks"], told["connections"]) == ({**rows, "more": [{"status": "pass"}]}, 3.0)
+    assert "checks    bus warn\\x1b, more pass, postgres pass\n" in text(seen, public)
 
 
 def test_that_nobody_asked_is_said() -> None:
-    assert f"health    not asked: {BEHIND}" in text(state("up", unseen=BEHIND), None)
+    seen = state("up", unseen=BEHIND)
+    assert f"health    not asked: {BEHIND}" in text(seen, None)
+    assert as_json(seen, None)["health"] is None
+    seen = replace(seen, checks={"store": [{"status": "fail"}]})
+    asked = dict.fromkeys(("ok", "status", "latency_ms", "connections"))
+    assert as_json(seen, None)["health"] == {**asked, "checks": {"store": [{"status": "fail"}]}}
+    assert "checks    store fail\n" in text(seen, None)

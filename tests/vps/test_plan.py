@@ -92,6 +92,11 @@ def finished(machine: Machine) -> HostFacts:
     )
 
 
+def cluttered(machine: Machine) -> HostFacts:
+    """The same with what only older versions of the tool used."""
+    return replace(finished(machine), tools=("pm2-old",), runtimes=("20.1.0", NODE.version), daemon_runtime=NODE.version)
+
+
 def served(machine: Machine) -> Deployed:
     """Two workers of a release, and an older one that is kept."""
     live = RunSet("live", APP.name, "live", "e", "node server.js", (), machine.layout)
@@ -113,7 +118,7 @@ def state(found: Fleet, look: Any) -> VpsState:
 
 @pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: type(goal).__name__)
-@pytest.mark.parametrize("look", [bare, finished])
+@pytest.mark.parametrize("look", [bare, finished, cluttered])
 def test_every_program_is_sound(name: str, goal: Goal, look: Any, tmp_path: Path) -> None:
     found = fleet(BLOCKS[name])
     seen = state(found, look)
@@ -217,6 +222,7 @@ def test_what_a_purge_left_that_was_killed_at_its_end_is_removed() -> None:
     found = fleet(BLOCKS["one"])
     left = state(found, lambda machine: replace(bare(machine), markers={machine.lock: ""}))
     assert plan(found, left, Remove(purge=True)).changes
+    assert not plan(found, left, Remove()).changes
     assert not plan(found, state(found, bare), Remove(purge=True)).changes
 
 
@@ -302,13 +308,17 @@ def test_what_somebody_changed_in_the_site_is_shown() -> None:
     edited = {path: text.replace("send_timeout 30s;", "send_timeout 9s;\x1b[31m") for path, text in facts.markers.items()}
     (step,) = due(machine, replace(facts, markers=edited))
     _, *lines = step.detail.splitlines()
-    assert lines == ["-  send_timeout 9s;", "+  send_timeout 30s;"]
+    assert lines == ["-  send_timeout …", "+  send_timeout 30s;"]
+    ends = {path: text.replace("\n", "\r\n") for path, text in facts.markers.items()}
+    assert [step.detail for step in due(machine, replace(facts, markers=ends))] == ["its lines end otherwise"]
 
 
 def test_a_fleet_names_the_host_of_each_of_roots_steps() -> None:
     found = fleet(BLOCKS["three"])
     made = plan(found, state(found, bare), Deploy(RELEASE))
-    assert all(step.title.startswith(f"{step.host}: ") for step in made.steps())  # type: ignore[attr-defined]
+    gone = plan(found, state(found, finished), Remove())
+    for step in (*made.steps(), *gone.steps()):
+        assert step.title.startswith(f"{step.host}: ")  # type: ignore[attr-defined]
 
 
 UNITS = {

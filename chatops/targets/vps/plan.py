@@ -163,14 +163,20 @@ def _tidied(fleet: Fleet, state: VpsState, phases: tuple[Phase, ...]) -> tuple[P
     spare = tuple(step for machine, facts in fleet.apps(state) for step in unused(machine, facts))
     if not spare or all(step.reason == "skip" for phase in phases for step in phase.steps):
         return phases
+    named = _named(fleet, spare)
     if phases[0].name == "provision":
-        return (replace(phases[0], steps=(*phases[0].steps, *spare)), *phases[1:])
-    return (Phase("provision", spare), *phases)
+        return (replace(phases[0], steps=(*phases[0].steps, *named)), *phases[1:])
+    return (Phase("provision", named), *phases)
 
 
-def _phase(name: str, fleet: Fleet, hosts: Iterable[tuple[RootStep, ...]]) -> Iterator[Phase]:
-    if found := tuple(step for steps in hosts for step in steps):
-        yield Phase(name, tuple(titled(step, step.host) for step in found) if len(fleet.machines) > 1 else found)
+def _phase(name: str, fleet: Fleet, hosts: Iterable[Iterable[RootStep]]) -> Iterator[Phase]:
+    if found := _named(fleet, (step for steps in hosts for step in steps)):
+        yield Phase(name, found)
+
+
+def _named(fleet: Fleet, steps: Iterable[RootStep]) -> tuple[Step, ...]:
+    """In a fleet with their hosts' names."""
+    return tuple(titled(step, step.host) if len(fleet.machines) > 1 else step for step in steps)
 
 
 def _rollout(fleet: Fleet, machine: Machine, facts: HostFacts, goal: Goal) -> rollout.Rollout:
@@ -236,12 +242,12 @@ def _placed(step: Step, address: str) -> Step:
 
 
 def _remove(fleet: Fleet, state: VpsState, goal: Remove) -> tuple[Phase, ...]:
-    steps: list[Step] = []
+    steps: list[RootStep] = []
     for machine, facts in fleet.seen(state):
         # Our own folder goes last: it may be all that is left, where the tool was killed before that.
-        if facts.stamps or facts.app_user or machine.lock in facts.markers:
+        if facts.stamps or facts.app_user or (goal.purge and machine.lock in facts.markers):
             if not facts.root:
                 hint = "log in as root, or give the user sudo without a password"
                 raise TargetError(f"`{machine.host.address}` needs root to remove the app", hint)
             steps += purge.purge(machine) if goal.purge else purge.remove(machine)
-    return (Phase("settle", tuple(steps)),) if steps else ()
+    return tuple(_phase("settle", fleet, [steps]))

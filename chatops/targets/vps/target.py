@@ -177,8 +177,8 @@ class VpsTarget:
         """Joins a change on every host that it runs on. Raises what it ended with."""
         from chatops.targets.vps.client.attach import everywhere, join
 
-        parts = []
-        for machine, facts in self._fleet.seen(await self.inspect()):
+        parts, state = [], await self.inspect()
+        for machine, facts in self._fleet.seen(state):
             if facts.lock:
                 link = await self._reaches[machine.host.address].link()
                 states = (machine.store / "state", machine.layout.state)
@@ -216,7 +216,8 @@ class VpsTarget:
 
     async def run(self, arguments: Sequence[str]) -> int:
         """A command in the environment of the release that serves, on the first app host."""
-        for machine, facts in self._fleet.apps(await self.inspect()):
+        state = await self.inspect()
+        for machine, facts in self._fleet.apps(state):
             if live := facts.there.facts(facts.there.live):
                 link = await self._reaches[machine.host.address].link()
                 return await once.run(link, one_off(machine, live.run_set, arguments), machine.name)

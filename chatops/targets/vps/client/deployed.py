@@ -13,6 +13,9 @@ from chatops.targets.vps.client.proc import Child, Clock, Process
 from chatops.targets.vps.client.sections import Sections, number, record
 from chatops.targets.vps.facts import Questions
 
+_NEVER = 1e11
+"""Later than any change, in epoch seconds: the app's user may write the lock's file."""
+
 
 def deployed(host: str, seen: Sections, questions: Questions, clock: Clock) -> tuple[Deployed, list[Worker]]:
     """What is there, and every worker of the sets that serve or are warm."""
@@ -77,8 +80,9 @@ def lock(lines: list[str] | None) -> Lock | None:
     if lines is None:
         return None
     value = record(lines)
+    since = number(value.get("since"))
     return Lock(
         sanitize(str(value.get("who", "somebody"))),
         sanitize(str(value.get("what", "a change"))),
-        number(value.get("since")),
+        since if 0 <= since < _NEVER else 0.0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ from chatops.targets.vps.client.proc import Clock
 from chatops.targets.vps.client.sections import Sections, number
 from chatops.targets.vps.facts import Firewall, HostFacts, Listening, Questions, Unit
 
+_RUNTIME, _TOOL = re.compile(r"\d+\.\d+\.\d+"), re.compile(r"pm2-[0-9a-z-]+(\.new)?")
+"""Names that are ours, in folders that the app's user could have exchanged."""
 _SCRIPTS = [Path(__file__).with_name(name) for name in ("family.sh", "look.sh")]
 _ALONE = """
 printf '%s login\\n' "$mark"
@@ -116,8 +119,8 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         firewall=_firewall(seen.lines("firewall")),
         rules=frozenset(seen.lines("rules")) if "rules" in seen.lists else None,
         taken={int(number(port)): name for name, ports in seen.under("site").items() for port in ports},
-        runtimes=tuple(seen.lines("runtimes")),
-        tools=tuple(seen.lines("tools")),
+        runtimes=tuple(filter(_RUNTIME.fullmatch, seen.lines("runtimes"))),
+        tools=tuple(filter(_TOOL.fullmatch, seen.lines("tools"))),
         daemon_runtime=_runtime("".join(seen.lines("daemon")), questions),
         certificate_left=_left("".join(seen.lines("certificate")), now),
         stamps={name: "".join(lines[:1]) for name, lines in seen.under("stamp").items()},

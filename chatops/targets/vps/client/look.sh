@@ -140,7 +140,9 @@ fi
 say tools
 # What PM2 does not run from: it has been started from `current` since that leads where it does.
 current=$root/tools/current
-if [ -L "$current" ] && ! find "$current" -newer "$root/pm2/pm2.pid" 2>&1 | grep -q .; then
+begun=$root/pm2/pm2.pid
+late=$(($(date +%s) + 2)) # a clock that was ahead when PM2 was started tells nothing
+if [ -L "$current" ] && ! find "$current" -newer "$begun" 2>&1 | grep -q . && ! find "$begun" -newermt "@$late" | grep -q .; then
   for folder in "$root"/tools/pm2-*; do
     [ ! -d "$folder" ] || [ "$folder" -ef "$current" ] || printf '%s\n' "${folder##*/}"
   done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -143,8 +144,14 @@ def _broken(machine: Machine, facts: HostFacts) -> Iterator[tuple[str, str]]:
 
 
 def _changes(before: str, after: str) -> str:
-    """What differs between two sites, as `diff -u0` has it; there are no secrets in ours."""
+    """What differs between two sites, as `diff -u0` has it. Of lines that go only the directive: somebody may have written a
+    password into one."""
     from difflib import unified_diff  # seldom needed
 
     there, wanted = (site.plain(text).splitlines() for text in (before, after))
-    return "\n".join(sanitize(line) for line in [*unified_diff(there, wanted, n=0, lineterm="")][2:])
+    lines = [sanitize(_hidden(line)) for line in [*unified_diff(there, wanted, n=0, lineterm="")][2:]]
+    return "\n".join(lines) or "its lines end otherwise"
+
+
+def _hidden(line: str) -> str:
+    return re.sub(r"^(-\s*\S+\s).+", r"\1…", line)

@@ -79,6 +79,6 @@ fi"""
 
 def _http2() -> str:
     """From 1.25.1 on nginx warns of HTTP/2 as a word of `listen`, the only one that it knew before."""
-    edits = r"/^ *http2 on;$/d; s/ http2;$/;/; s/^\( *\)ssl_protocols .*/\1http2 on;\n&/"
+    edits = r"/^ *http2 o[nf]*;$/d; s/ http2;$/;/; s/^\( *\)ssl_protocols .*/\1http2 on;\n&/"
     older = """dpkg --compare-versions "$(nginx -v 2>&1 | sed 's#^.*/##; s# .*##')" lt 1.25.1"""
     return f"""{older} || sed -i '{edits}' "$stage/${{site##*/}}"\n"""

@@ -41,7 +41,13 @@ def purge(machine: Machine) -> Iterator[RootStep]:
     yield _step(machine, "site", "take the site out of nginx", _without_site(machine))
     yield _step(machine, "stores", "delete the app's databases", _without_stores(machine))
     yield _step(machine, "packages", "remove the packages that were installed for it", _without_packages(machine), limit=900)
-    text = f"rm -rf -- {root}\n! getent passwd {name} >/dev/null || userdel {name}"
+    # A user of that name, or a folder, that we did not make is not ours to delete.
+    text = f"""\
+home=$(getent passwd {name} | cut -d: -f6)
+if [ "$home" = {root} ]; then
+  rm -rf -- {root}
+  userdel {name}
+fi"""
     yield _step(machine, "user", f"delete the user {machine.name} and {machine.layout.root}", text)
 
 
@@ -70,7 +76,7 @@ def _without_stores(machine: Machine) -> str:
     name = machine.name
     redis = f"/etc/redis/redis-{name}.conf"
     return f"""\
-if [ -e {redis} ]; then
+if grep -qs '^# chatops:' {redis}; then
   systemctl disable --quiet --now redis-server@{name}
   rm -rf {redis} /etc/systemd/system/redis-server@{name}.service.d /var/lib/redis-{name} /var/log/redis/redis-{name}.log
   systemctl daemon-reload
