@@ -95,3 +95,15 @@ def test_it_is_taken_away_while_nginx_is_stopped(yard: Yard) -> None:
     yard.host.run("systemctl stop nginx")
     yard.chatops("remove", "vps", "--yes")
     assert not yard.host.run("ls /etc/nginx/conf.d").out
+
+
+def test_a_user_of_the_apps_name_keeps_what_is_his(rig: Rig, mirror: Mirror, tmp_path: Path) -> None:
+    """The deploy is refused; who then tidies up takes nothing of his away."""
+    with rig.borrowed(rig.warm(*PACKAGES)) as host:
+        yard = Yard(tmp_path, [host], mirror)
+        host.run("useradd --create-home chat && mkdir /srv/chat && touch /srv/chat/his")
+        assert "a user named chat exists, and its home is /home/chat" in yard.deploy(code=4)["error"]
+        yard.chatops("remove", "vps", "--yes", "--purge")
+        assert host.run("getent passwd chat && ls /srv/chat /home").code == 0
+        assert host.run("ls /srv/chat /home").out.split() == ["/home:", "chat", "/srv/chat:", "his"]
+        assert host.run("find / -xdev -name '*chatops*'").out == ""
