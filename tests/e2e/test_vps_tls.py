@@ -105,7 +105,7 @@ def test_from_nothing_to_tls_and_its_renewal(named: Named) -> None:
     named.host.run("systemctl start certbot.service", seconds=120)
     out, err = probe.communicate(timeout=60)
     felt = json.loads(out)["impact"]
-    assert (felt["failed"] <= 1, felt["lost"]) == (True, 0), (felt, err)  # see `reloaded` in test_vps
+    assert (felt["failed"] <= 1, felt["lost"]) == (True, 0), (felt, err)  # nginx was reloaded
     assert serial(named) != first
     assert named.ask().getheader("Strict-Transport-Security") == "max-age=63072000"
     named.chatops("plan", "vps", "--detailed-exitcode", code=0)
