@@ -58,8 +58,9 @@ def rollback(site: Site, there: Deployed, goal: Rollback, base: tuple[Step, ...]
     left = tuple(kept.id for kept in there.releases if kept.id in goal.left)
     if goal.to is None:
         run = site.layout.run
-        forget = steps.step("forget", "point traffic at nothing", words("rm", "-f", "--", run / "live", run / "previous"))
-        return Rollout(_phases(("settle", (*mark, forget, *steps.stop_sets(site, list(there.sets))))))
+        point = steps.step("forget", "point traffic at nothing", words("rm", "-f", "--", run / "live", run / "previous"))
+        forget = (point,) if there.live or there.previous or there.sets else ()
+        return Rollout(_phases(("settle", (*mark, *forget, *steps.stop_sets(site, list(there.sets))))))
     live, previous = there.facts(there.live), there.facts(there.previous)
     if live and live.run_set.release == goal.to and live.alive:
         leftovers = [facts for facts in there.sets if facts.run_set.name not in {there.live, there.previous}]

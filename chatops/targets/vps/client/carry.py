@@ -74,6 +74,7 @@ class Carrier:
         host = self._reach.host.address
         course = _Course(program, self._parts, carried, Journal(program.phase, program.titles, self._redact, time.time, host))
         self._current, self._stop = (program.user, str(program.state)), False
+        ready = time.monotonic()
         while not course.over:
             try:
                 holder = await self._holder(course)
@@ -84,6 +85,9 @@ class Carrier:
                 if not self._begun:
                     await self._forget()
                     raise
+                ready = time.monotonic() if any(holder.ready for holder in self._holders.values()) else ready
+                if time.monotonic() - ready > self._patience:  # a shell that ends each time is no link that is lost
+                    raise UnknownOutcome(error.message, "`chatops status` says how it is now") from None
                 message = f"{error.message}; joining again, what was begun goes on there"
                 yield Notice(time=time.time(), level="warning", message=message)
                 await self._forget()
