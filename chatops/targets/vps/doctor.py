@@ -11,9 +11,10 @@ from chatops.events import plain, rfc3339
 from chatops.steps import counted
 from chatops.targets.base import Checkup, Finding
 from chatops.targets.vps.facts import HostFacts
-from chatops.targets.vps.plan import Fleet, VpsState, memory_needed
+from chatops.targets.vps.plan import Fleet, VpsState
 from chatops.targets.vps.provision.due import due, shut, stopped, units, unruled
 from chatops.targets.vps.provision.machine import Machine
+from chatops.targets.vps.refusals import memory_needed
 
 LEAST_DISK = 1024**3
 LEAST_INODES = 20_000

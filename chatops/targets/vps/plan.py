@@ -16,12 +16,10 @@ from chatops.steps import Site
 from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import purge, site
 from chatops.targets.vps.provision.due import due, shut, unused
-from chatops.targets.vps.provision.machine import Machine, RootStep, for_user, titled
-from chatops.targets.vps.refusals import place, room
+from chatops.targets.vps.provision.machine import AppStep, Machine, RootStep, for_user, titled
+from chatops.targets.vps.refusals import memory_needed, place, room
 from chatops.targets.vps.through import through
 
-WORKER_BYTES = 70 * 1024**2
-BASE_BYTES = 200 * 1024**2
 ORDER = ("provision", "firewall", "prepare", "switch", "settle")
 
 
@@ -134,11 +132,6 @@ def _moved(fleet: Fleet, state: VpsState) -> Iterator[str]:
             yield f"{facts.host} gets the {' and '.join(names)} of {after}: what is stored on {before} is not carried over"
 
 
-def memory_needed(machine: Machine) -> int:
-    """Bytes that a deploy takes while old and new workers run side by side, and a reserve for the rest."""
-    return 2 * machine.workers * WORKER_BYTES + BASE_BYTES
-
-
 def _base(fleet: Fleet, state: VpsState) -> tuple[Phase, ...]:
     """What root has to do first. Raises TargetError where we may not become root, or know no Node.js; and ConfigError where
     another app has our place."""
@@ -174,7 +167,7 @@ def _phase(name: str, fleet: Fleet, hosts: Iterable[Iterable[RootStep]]) -> Iter
         yield Phase(name, found)
 
 
-def _named(fleet: Fleet, steps: Iterable[RootStep]) -> tuple[Step, ...]:
+def _named(fleet: Fleet, steps: Iterable[RootStep | AppStep]) -> tuple[Step, ...]:
     """In a fleet with their hosts' names."""
     return tuple(titled(step, step.host) if len(fleet.machines) > 1 else step for step in steps)
 
@@ -201,11 +194,11 @@ def _grows(fleet: Fleet, state: VpsState, goal: Goal) -> bool:
 def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollout], *, busy: bool) -> tuple[Phase, ...]:
     """The phases of all hosts as one course: everything is prepared and proved before anything is switched."""
     idle = {address for address, one in rollouts.items() if all(step.reason == "skip" for step in _steps(one))}
-    several, phases = len(fleet.machines) > 1, list[Phase]()
+    phases: list[Phase] = []
     releases = {one.release for one in rollouts.values()}
     common = next(iter(releases)) if len(releases) == 1 else None  # each host may go back to its own
     for name in ("prepare", "switch", "settle"):
-        steps: list[Step] = []
+        steps: list[AppStep] = []
         gate = None
         for address, one in rollouts.items():
             if address in idle and (len(idle) < len(rollouts) or busy):
@@ -215,7 +208,7 @@ def _merged(fleet: Fleet, state: VpsState, rollouts: Mapping[str, rollout.Rollou
                     steps += [_placed(step, address) for step in _with_proof(fleet, address, phase)]
                     gate = _outside(phase, state, common)
         if steps:
-            phases.append(Phase(name, tuple(titled(step, step.host) if several else step for step in steps), gate))  # type: ignore[attr-defined, arg-type]
+            phases.append(Phase(name, _named(fleet, steps), gate))
     return tuple(phases)
 
 
@@ -235,7 +228,7 @@ def _with_proof(fleet: Fleet, address: str, phase: Phase) -> Iterator[Step]:
         yield through(fleet.machines[address], phase.gate)
 
 
-def _placed(step: Step, address: str) -> Step:
+def _placed(step: Step, address: str) -> AppStep:
     if isinstance(step, ShellStep):
         return for_user(step, address)
     return for_user(ShellStep(name=step.name, title=step.title, reason=step.reason, check="true"), address)

@@ -9,9 +9,16 @@ from chatops.targets.vps.facts import HostFacts
 from chatops.targets.vps.provision import site
 from chatops.targets.vps.provision.machine import Machine
 
+WORKER_BYTES = 70 * 1024**2
+BASE_BYTES = 200 * 1024**2
 LEAST_DISK = 50 * 1024**2
 LEAST_INODES = 2000
 """What a deploy of a small app takes; what has grown larger is refused by the host itself while it is sent."""
+
+
+def memory_needed(machine: Machine) -> int:
+    """Bytes that a deploy takes while old and new workers run side by side, and a reserve for the rest."""
+    return 2 * machine.workers * WORKER_BYTES + BASE_BYTES
 
 
 def room(facts: HostFacts, root: PurePosixPath) -> None:

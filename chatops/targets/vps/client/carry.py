@@ -87,6 +87,7 @@ class Carrier:
                     raise
                 ready = time.monotonic() if any(holder.ready for holder in self._holders.values()) else ready
                 if time.monotonic() - ready > self._patience:  # a shell that ends each time is no link that is lost
+                    await self._forget()
                     raise UnknownOutcome(error.message, "`chatops status` says how it is now") from None
                 message = f"{error.message}; joining again, what was begun goes on there"
                 yield Notice(time=time.time(), level="warning", message=message)

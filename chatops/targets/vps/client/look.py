@@ -88,10 +88,7 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
     clock = Clock(
         now=number(date, now), up=number(uptime.partition(" ")[0]), ticks=number(ticks, 100), page=int(number(page, 4096))
     )
-    memory = {
-        key: int(number("".join(value.split()[:1])) * 1024)
-        for key, _, value in (line.partition(":") for line in seen.lines("memory"))
-    }
+    memory = dict(_memory(seen.lines("memory")))
     there, workers = deployed(host, seen, questions, clock)
     return HostFacts(
         host=host,
@@ -130,6 +127,12 @@ def facts(host: str, seen: Sections, questions: Questions, now: float) -> HostFa
         checks=health.checks("\n".join(seen.lists.get("health", [])).encode()),
         lock=lock(seen.lists.get("lock")),
     )
+
+
+def _memory(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Bytes by the names of /proc/meminfo."""
+    for key, _, value in (line.partition(":") for line in lines):
+        yield key, int(number("".join(value.split()[:1])) * 1024)
 
 
 def _runtime(program: str, questions: Questions) -> str:
