@@ -455,6 +455,30 @@ def test_a_link_that_does_not_come_back_leaves_the_outcome_open(server: Sshd, wi
     assert '"event":"ended"' in Path(state / "journal.ndjson").read_text()
 
 
+def test_a_shell_that_ends_each_time_is_given_up(server: Sshd, state: PurePosixPath, tmp_path: Path) -> None:
+    """As where the next user's folder is somebody else's: the link is there, and joining again helps nothing."""
+    (tmp_path / "theirs").touch()
+    first = program(state, "true")
+    nowhere = replace(program(PurePosixPath(tmp_path / "theirs" / "state"), "true"), lock=first.lock)
+
+    async def go() -> None:
+        reach = Reach(server.through(server.port))
+        one = carrier(reach, patience=1)
+        try:
+            async for _ in one.phase(first):
+                pass
+            async with asyncio.timeout(20):
+                async for _ in one.phase(nowhere):
+                    pass
+        finally:
+            await one.release()
+            await reach.close()
+
+    with pytest.raises(UnknownOutcome):
+        asyncio.run(go())
+    until_free(state, 5)
+
+
 # ---------------------------------------------------------------- an operator who leaves
 
 OPERATOR = """
