@@ -92,6 +92,7 @@ def _judge(status: int, body: bytes, target: str, latency: float) -> HealthSampl
     word = fields.get("status")
     ok = status in range(200, 300) and word != "fail"
     release = fields.get("release") or fields.get("releaseId")
+    told = _checks(fields)
     return HealthSample(
         time=time.time(),
         target=target,
@@ -100,8 +101,8 @@ def _judge(status: int, body: bytes, target: str, latency: float) -> HealthSampl
         latency_ms=latency,
         release=sanitize(release) if isinstance(release, str) else None,
         message="" if ok and word != "warn" else sanitize(str(word or f"answers {status}")),
-        checks=_checks(fields),
-        connections=_connections(fields),
+        checks=told,
+        connections=_connections(fields if "connections" in fields else told),
     )
 
 
@@ -131,9 +132,8 @@ def _rows(value: object) -> Iterator[dict[str, Any]]:
             yield {key: row[key] for key in ROW if isinstance(row.get(key), str | int | float)}
 
 
-def _connections(fields: Mapping[str, Any]) -> float | None:
-    """`connections`, else the sum of health+json's `…:connections`."""
-    said = fields if "connections" in fields else _checks(fields)
+def _connections(said: Mapping[str, Any]) -> float | None:
+    """The sum of `connections`, or of health+json's `…:connections`."""
     values = [_observed(value) for key, value in said.items() if key.rpartition(":")[2] == "connections"]
     known = [value for value in values if value is not None]
     return total if known and math.isfinite(total := sum(known)) else None

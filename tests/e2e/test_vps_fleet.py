@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.mishap import until_step
-from tests.e2e.yard import PACKAGES, Yard, harm, provisioned
+from tests.e2e.yard import PACKAGES, Yard, harm, leads_to, provisioned
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
@@ -64,14 +64,9 @@ def reaches(one: Host, other: Host, port: int) -> bool:
     return one.run(f"timeout 3 bash -c '</dev/tcp/{other.private}/{port}'", check=False).code == 0
 
 
-def served_by(host: Host) -> str:
-    """The release whose workers a host leads to."""
-    return host.run("readlink /srv/chat/run/live").out.partition(".")[0].strip()
-
-
 def serving(yard: Yard) -> dict[str, str]:
     """The same of each app host."""
-    return {host.address: served_by(host) for host in apps(yard)}
+    return {host.address: leads_to(host) for host in apps(yard)}
 
 
 def workers_of(yard: Yard, release: str) -> list[tuple[str, int]]:
@@ -193,11 +188,11 @@ def test_a_host_that_is_down_is_a_choice_and_comes_back(yard: Yard) -> None:
     yard.change("while one is down")
     refused = yard.chatops("deploy", "vps", "--yes", code=3)
     assert "--skip-unreachable" in refused.stderr
-    assert served_by(first) == before
+    assert leads_to(first) == before
 
     finished = yard.deploy("--skip-unreachable")
     assert harm(finished) == {}, finished["impact"]
-    assert served_by(first) == yard.health()["release"] == finished["release"]
+    assert leads_to(first) == yard.health()["release"] == finished["release"]
     status = yard.json("status", "vps")
     assert status["state"] == "degraded"
     assert any(second.address in notice for notice in status["notices"])

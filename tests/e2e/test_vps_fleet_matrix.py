@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.matrix import Field, Fields, Watch
 from tests.e2e.mishap import FAULTS, PROOFS, REBOOTS, expected, happen, mode, steps_until
-from tests.e2e.yard import PACKAGES, harm
+from tests.e2e.yard import PACKAGES, harm, leads_to
 from tests.rig.host import Host
 from tests.rig.mirror import Mirror
 from tests.rig.rig import Rig
@@ -36,7 +36,7 @@ class Split(Field):
 
     def serving(self) -> set[str]:
         """The releases that the app hosts lead to."""
-        return {host.run("readlink /srv/chat/run/live").out.partition(".")[0].strip() for host in self.hosts[1:3]}
+        return {leads_to(host) for host in self.hosts[1:3]}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.matrix import STORE, Field, Fields, Watch
 from tests.e2e.mishap import FAULTS, PROOFS, REBOOTS, expected, happen, mode, steps_until
 from tests.e2e.named import DOMAIN, Named
-from tests.e2e.yard import harm
+from tests.e2e.yard import harm, leads_to
 from tests.rig.mirror import Mirror
 from tests.rig.pebble import Authority
 from tests.rig.rig import Rig
@@ -91,7 +91,7 @@ def test_certificates(secured: Fields, step: str, fault: str) -> None:
 def check(fields: Fields, step: str, fault: str) -> None:
     """One cell: before the switch the old release serves, then old or new; a rerun finishes, and nothing is left over."""
     field = fields.take()
-    old, warm = field.health()["release"], warm_of(field)
+    old, warm = field.health()["release"], leads_to(field.host, "previous")
     field.renew(modules=step == "modules", secret=step == "secret")
     make_due(field, step)
     name = f"secret_MADE_{field.number}" if step == "secret" else step
@@ -123,7 +123,7 @@ def check(fields: Fields, step: str, fault: str) -> None:
 def test_scaling(fields: Fields, step: str, count: int, fault: str) -> None:
     """Nobody notices, and the same command again is enough."""
     field = fields.take()
-    release, warm = field.health()["release"], warm_of(field)
+    release, warm = field.health()["release"], leads_to(field.host, "previous")
     scale = ("scale", "vps", str(count), "--yes", "--json")
     with Watch(field) as watch:
         with field.held(step, mode(fault)), field.start(*scale) as process:
@@ -138,11 +138,6 @@ def test_scaling(fields: Fields, step: str, count: int, fault: str) -> None:
     well_served(watch, fault, {release}, warm)
     field.check_nothing_is_left(release)
     fields.keep(field)
-
-
-def warm_of(field: Field) -> str:
-    """The release that is warm."""
-    return field.host.run("readlink /srv/chat/run/previous").out.partition(".")[0].strip()
 
 
 def make_due(field: Field, step: str) -> None:

@@ -97,6 +97,11 @@ class Yard(Project):
         return str(self.health(host)["release"])
 
 
+def leads_to(host: Host, link: str = "live") -> str:
+    """The release of the set that a link of the app's on a host leads to."""
+    return host.run(f"readlink /srv/chat/run/{link}").out.partition(".")[0].strip()
+
+
 def harm(finished: dict[str, Any]) -> dict[str, int]:
     """What users felt of a change, as far as it hurt."""
     felt = finished["impact"]
